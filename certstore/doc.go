@@ -1,0 +1,2 @@
+// Package certstore keeps the certificates that the members of a cluster trust.
+package certstore
