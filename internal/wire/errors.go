@@ -49,8 +49,13 @@ func (e *FieldError) Error() string { return fmt.Sprintf("malformed field %d: %s
 func (e *FieldError) Unwrap() error { return ErrMalformed }
 
 func memberError(path, rule string) error {
-	if len(path) > maxQuoted {
-		path = path[:maxQuoted-3] + "..."
+	return &MemberError{Member: cut(path), Rule: rule}
+}
+
+// cut bounds a path while it grows: a long name above a long array would otherwise be copied once per element.
+func cut(path string) string {
+	if len(path) <= maxQuoted {
+		return path
 	}
-	return &MemberError{Member: path, Rule: rule}
+	return path[:maxQuoted-3] + "..."
 }

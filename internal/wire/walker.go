@@ -59,7 +59,7 @@ func (w *walker) object(t reflect.Type, path string, depth int) error {
 		if err != nil {
 			return err
 		}
-		member := strings.TrimPrefix(path+"."+name, ".")
+		member := strings.TrimPrefix(cut(path+".")+cut(name), ".")
 		if seen[name] {
 			return memberError(member, "stands twice")
 		}
@@ -88,9 +88,12 @@ func (w *walker) array(t reflect.Type, path string, depth int) error {
 	if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
 		each = t.Elem()
 	}
+	if each != nil && each.Kind() == reflect.Uint8 && t.Kind() == reflect.Slice {
+		return memberError(path, "bytes are written in base64")
+	}
 	n := 0
 	for w.enter(); !w.leave(']'); n++ {
-		if err := w.value(each, path+"["+strconv.Itoa(n)+"]", depth); err != nil {
+		if err := w.value(each, cut(path)+"["+strconv.Itoa(n)+"]", depth); err != nil {
 			return err
 		}
 	}
