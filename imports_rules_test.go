@@ -1,0 +1,87 @@
+package microtrust_test
+
+import "slices"
+
+// importRule says what the code of one package may import. Beyond it, tests may import what the package can reach through
+// its arrows, what only tests use, and testModules.
+type importRule struct {
+	arrows  []string // packages of this module, as directories
+	modules []string // modules of others; each must be used
+	denied  []string // packages of the standard library that the room has promised to do without
+}
+
+var (
+	noNetwork = []string{"net", "net/http", "crypto/tls"}
+	noFiles   = []string{"os", "io/ioutil", "path/filepath"}
+	noInput   = slices.Concat(noNetwork, noFiles)
+	// noDice keeps predictable numbers away from where secrets are made.
+	noDice = []string{"math/rand", "math/rand/v2"}
+)
+
+// importRules has one entry per package, by directory. Arrows point from the hall down and never back.
+var importRules = map[string]importRule{
+	".": {},
+
+	"internal/wire":  {denied: slices.Concat(noInput, noDice)},
+	"internal/cpace": {modules: []string{"github.com/bwesterb/go-ristretto"}, denied: slices.Concat(noInput, noDice)},
+	"ratelimit":      {modules: []string{"go.uber.org/ratelimit"}, denied: noInput},
+
+	"hmacauth": {
+		arrows:  []string{"internal/cpace", "internal/wire"},
+		modules: []string{"github.com/sethvargo/go-diceware", "golang.org/x/text"},
+		denied:  slices.Concat(noInput, noDice),
+	},
+	"certstore": {
+		arrows:  []string{"internal/wire"},
+		modules: []string{"github.com/gofrs/flock", "github.com/sethvargo/go-diceware"},
+		denied:  noDice,
+	},
+	"session": {
+		arrows: []string{"certstore", "hmacauth", "internal/wire"},
+		denied: slices.Concat(noInput, noDice),
+	},
+	"trust": {
+		arrows: []string{"session", "hmacauth", "certstore", "ratelimit", "internal/wire"},
+		denied: noFiles,
+	},
+
+	"examples/quickstart": exampleRule,
+	"examples/joinserver": exampleRule,
+	"examples/joinclient": exampleRule,
+	"examples/embed":      exampleRule,
+}
+
+// exampleRule: examples use what every user can use, and nothing of internal/.
+var exampleRule = importRule{
+	arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit"},
+}
+
+// testModules may be imported by test files alone.
+var testModules = []string{
+	"github.com/google/go-cmp",
+	"github.com/stretchr/testify",
+	"go.uber.org/goleak",
+	"golang.org/x/crypto", // Argon2id, which a benchmark compares with
+	"pgregory.net/rapid",
+}
+
+// exampleModules may be imported by examples alone.
+var exampleModules = []string{
+	"golang.org/x/term", // a passphrase that is typed and not shown
+}
+
+// testPackages are packages of this module that nothing but tests may import.
+var testPackages = []string{}
+
+// deniedEverywhere are packages of the standard library that no code of the module may import.
+var deniedEverywhere = map[string]string{
+	"C":         "the module is pure Go",
+	"flag":      "flags belong to programs; examples are exempt",
+	"log":       "logging goes through the slog.Logger that the embedder passes in",
+	"os/exec":   "a library starts no programs",
+	"plugin":    "a library loads no code",
+	"testing":   "only tests",
+	"unsafe":    "memory safety is part of the promise",
+	"net/rpc":   "not used",
+	"io/ioutil": "deprecated",
+}
