@@ -146,3 +146,8 @@ func (id *Identity) sign(message []byte) ([]byte, error) {
 	}
 	return signature, nil
 }
+
+// bearsName reports whether name is the common name or one of the DNS names of cert.
+func bearsName(cert *x509.Certificate, name string) bool {
+	return cert.Subject.CommonName == name || slices.Contains(cert.DNSNames, name)
+}

@@ -1,6 +1,9 @@
 package certstore
 
-import "crypto/sha256"
+import (
+	"bytes"
+	"crypto/sha256"
+)
 
 // ClusterID names a cluster: the SHA-256 hash of the body of its genesis statement. It is pinned outside the set of
 // statements and carried by every one of them. See docs/trust-store.md, "Genesis".
@@ -16,7 +19,9 @@ func (c ClusterID) IsZero() bool { return c == ClusterID{} }
 func (c ClusterID) MarshalText() ([]byte, error) { return hexText(c), nil }
 
 // UnmarshalText accepts exactly what String prints. On error c is unchanged and the error wraps ErrHash.
-func (c *ClusterID) UnmarshalText(text []byte) error { return parseHash((*[sha256.Size]byte)(c), string(text)) }
+func (c *ClusterID) UnmarshalText(text []byte) error {
+	return parseHash((*[sha256.Size]byte)(c), string(text))
+}
 
 // StatementID names a statement: the SHA-256 hash of its body. The signature is no part of it, since anyone can turn one
 // valid ECDSA signature into another. See docs/trust-store.md, "Statements".
@@ -27,6 +32,9 @@ func (s StatementID) String() string { return hexString(s) }
 
 // IsZero reports whether s is the zero value, which names no statement.
 func (s StatementID) IsZero() bool { return s == StatementID{} }
+
+// Compare orders ids by their bytes: negative if s comes before other, zero if they are equal.
+func (s StatementID) Compare(other StatementID) int { return bytes.Compare(s[:], other[:]) }
 
 // MarshalText returns what String returns. It never fails.
 func (s StatementID) MarshalText() ([]byte, error) { return hexText(s), nil }
@@ -50,4 +58,6 @@ func (d Digest) IsZero() bool { return d == Digest{} }
 func (d Digest) MarshalText() ([]byte, error) { return hexText(d), nil }
 
 // UnmarshalText accepts exactly what String prints. On error d is unchanged and the error wraps ErrHash.
-func (d *Digest) UnmarshalText(text []byte) error { return parseHash((*[sha256.Size]byte)(d), string(text)) }
+func (d *Digest) UnmarshalText(text []byte) error {
+	return parseHash((*[sha256.Size]byte)(d), string(text))
+}

@@ -29,4 +29,6 @@ func (k KeyID) LogValue() slog.Value { return slog.StringValue(k.String()) }
 func (k KeyID) MarshalText() ([]byte, error) { return hexText(k), nil }
 
 // UnmarshalText accepts exactly what String prints. On error k is unchanged and the error wraps ErrHash.
-func (k *KeyID) UnmarshalText(text []byte) error { return parseHash((*[sha256.Size]byte)(k), string(text)) }
+func (k *KeyID) UnmarshalText(text []byte) error {
+	return parseHash((*[sha256.Size]byte)(k), string(text))
+}

@@ -20,6 +20,20 @@ const (
 // Has reports whether r contains all of wanted.
 func (r Rights) Has(wanted Rights) bool { return r&wanted == wanted }
 
+// String names the rights: "admit+remove", "admit", "remove" or "none". Bits that have no meaning yet are left out.
+func (r Rights) String() string {
+	switch r & DefaultRights {
+	case DefaultRights:
+		return "admit+remove"
+	case MayAdmit:
+		return "admit"
+	case MayRemove:
+		return "remove"
+	default:
+		return "none"
+	}
+}
+
 // Member is a machine that the cluster trusts, as one Snapshot shows it. Members are shared by everybody who reads the
 // snapshot: treat every field, the slice and the map as read-only. Later changes appear in later snapshots, never here.
 type Member struct {

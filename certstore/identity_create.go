@@ -1,0 +1,130 @@
+package certstore
+
+import (
+	"crypto"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// LoadOrCreateIdentity returns the identity in dir, as LoadIdentity does, and creates one after cfg if there is none; dir
+// is made with mode 0700 if it does not exist. Whatever is there and cannot be used is an error and stays as it is: an
+// identity is never replaced. One that is there must bear cfg.Name, as common name or DNS name, which is then what Name
+// returns; otherwise the error wraps ErrIdentity. The other fields of cfg count for a new one only.
+//
+// The new identity is written completely, to storage, under another name and then renamed as one directory: after a crash
+// it is whole or absent. Of several processes that create at the same time one wins, and all return the winner's.
+func LoadOrCreateIdentity(dir string, cfg IdentityConfig) (*Identity, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("certstore: create identity: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("certstore: create identity: %w", err)
+	}
+	defer root.Close()
+	id, err := loadIdentity(root)
+	if errors.Is(err, ErrNoIdentity) {
+		id, err = createIdentity(root, cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return id.named(cfg.Name)
+}
+
+// named returns the identity under the name that the caller wants it to have, which its certificate must bear.
+func (id *Identity) named(name string) (*Identity, error) {
+	if !bearsName(id.Certificate(), name) {
+		return nil, fmt.Errorf("%w: the certificate is for %q, not for %q; move the directory %q away to get a new identity",
+			ErrIdentity, id.name, name, identityDir)
+	}
+	renamed := *id
+	renamed.name = name
+	return &renamed, nil
+}
+
+// createIdentity makes a new identity and puts it in place. If another process was faster, it returns that one's.
+func createIdentity(root *os.Root, cfg IdentityConfig) (*Identity, error) {
+	id, key, err := generateIdentity(cfg)
+	if err != nil {
+		return nil, err
+	}
+	temp := identityTemp + strings.ToLower(rand.Text())
+	if err := writeIdentity(root, temp, id, key); err != nil {
+		_ = root.RemoveAll(temp)
+		if other, errLoad := loadIdentity(root); errLoad == nil {
+			return other, nil
+		}
+		return nil, fmt.Errorf("certstore: create identity in %s: %w", root.Name(), err)
+	}
+	removeLeftovers(root)
+	return id, nil
+}
+
+func writeIdentity(root *os.Root, temp string, id *Identity, key crypto.Signer) error {
+	encodedKey, err := encodePrivateKey(key)
+	if err != nil {
+		return err
+	}
+	if err := root.Mkdir(temp, 0o700); err != nil {
+		return err
+	}
+	if err := writeDurably(root, filepath.Join(temp, certFile), encodeCertificate(id.Certificate())); err != nil {
+		return err
+	}
+	if err := writeDurably(root, filepath.Join(temp, keyFile), encodedKey); err != nil {
+		return err
+	}
+	if err := syncDir(root, temp); err != nil {
+		return err
+	}
+	// Renaming onto a directory that is not empty fails, so nothing that is there is lost.
+	if err := root.Rename(temp, identityDir); err != nil {
+		return err
+	}
+	return syncDir(root, ".")
+}
+
+func writeDurably(root *os.Root, name string, data []byte) error {
+	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, errWrite := file.Write(data)
+	return errors.Join(errWrite, file.Sync(), file.Close())
+}
+
+// syncDir makes the entries of a directory durable, where the system can: Windows has nothing of the kind.
+func syncDir(root *os.Root, name string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// removeLeftovers deletes what creations left that were cut short: keys that nobody uses. It runs after an identity is in
+// place, so a creation that is still under way elsewhere fails and takes that identity. Failure to delete is harmless.
+func removeLeftovers(root *os.Root) {
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), identityTemp) {
+			_ = root.RemoveAll(entry.Name())
+		}
+	}
+}
