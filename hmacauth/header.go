@@ -1,0 +1,85 @@
+package hmacauth
+
+import (
+	"encoding/hex"
+	"strconv"
+	"strings"
+)
+
+// The headers that carry codes (RFC 9110, sections 11.6.2 and 11.6.3). Each has exactly one spelling.
+const (
+	headerScheme   = "Microtrust-2 handshake="
+	headerSequence = ", sequence="
+	headerMAC      = "mac="
+	headerNextMAC  = ", " + headerMAC
+)
+
+// maxAuthorization is the length of the longest Authorization header: a sequence number has at most 20 digits.
+const maxAuthorization = len(headerScheme) + 32 + len(headerSequence) + 20 + len(headerNextMAC) + 64
+
+// Credentials is the content of the Authorization header of a signed request.
+type Credentials struct {
+	// Handshake is the id of the handshake.
+	Handshake [16]byte
+	// Sequence is the number of the request within the handshake.
+	Sequence uint64
+	// MAC is the code of the request.
+	MAC MAC
+}
+
+// FormatAuthorization returns the value of the Authorization header for c: Microtrust-2 handshake=<32 digits>, sequence=<decimal
+// number>, mac=<64 digits>, in lower-case hexadecimal. docs/protocol.md, "Headers".
+func FormatAuthorization(c Credentials) string {
+	return headerScheme + hex.EncodeToString(c.Handshake[:]) +
+		headerSequence + strconv.FormatUint(c.Sequence, 10) +
+		headerNextMAC + c.MAC.String()
+}
+
+// ParseAuthorization takes exactly what [FormatAuthorization] writes, character for character. The error is [ErrHeader].
+func ParseAuthorization(s string) (Credentials, error) {
+	if len(s) > maxAuthorization {
+		return Credentials{}, ErrHeader
+	}
+	rest, isOurs := strings.CutPrefix(s, headerScheme)
+	handshake, rest, hasSequence := strings.Cut(rest, headerSequence)
+	sequence, mac, hasMAC := strings.Cut(rest, headerNextMAC)
+	if !isOurs || !hasSequence || !hasMAC {
+		return Credentials{}, ErrHeader
+	}
+	var c Credentials
+	var err error
+	if c.Sequence, err = strconv.ParseUint(sequence, 10, 64); err != nil {
+		return Credentials{}, ErrHeader
+	}
+	if !decodeHex(c.Handshake[:], handshake) || !decodeHex(c.MAC[:], mac) {
+		return Credentials{}, ErrHeader
+	}
+	if FormatAuthorization(c) != s { // leading zeros, a sign
+		return Credentials{}, ErrHeader
+	}
+	return c, nil
+}
+
+// FormatAuthenticationInfo returns the value of the Authentication-Info header for the code of a reply: mac=<64 digits>, in lower-case
+// hexadecimal. docs/protocol.md, "Headers".
+func FormatAuthenticationInfo(m MAC) string { return headerMAC + m.String() }
+
+// ParseAuthenticationInfo takes exactly what [FormatAuthenticationInfo] writes, character for character. The error is
+// [ErrHeader].
+func ParseAuthenticationInfo(s string) (MAC, error) {
+	mac, found := strings.CutPrefix(s, headerMAC)
+	var m MAC
+	if !found || !decodeHex(m[:], mac) {
+		return MAC{}, ErrHeader
+	}
+	return m, nil
+}
+
+// decodeHex fills to from lower-case digits, all of it and no more.
+func decodeHex(to []byte, digits string) bool {
+	if len(digits) != hex.EncodedLen(len(to)) || strings.ToLower(digits) != digits {
+		return false
+	}
+	_, err := hex.Decode(to, []byte(digits))
+	return err == nil
+}
