@@ -10,12 +10,13 @@ import (
 const (
 	headerScheme   = "Microtrust-2 handshake="
 	headerSequence = ", sequence="
+	headerShare    = ", share="
 	headerMAC      = "mac="
 	headerNextMAC  = ", " + headerMAC
 )
 
 // maxAuthorization is the length of the longest Authorization header: a sequence number has at most 20 digits.
-const maxAuthorization = len(headerScheme) + 32 + len(headerSequence) + 20 + len(headerNextMAC) + 64
+const maxAuthorization = len(headerScheme) + 32 + len(headerSequence) + 20 + len(headerShare) + 64 + len(headerNextMAC) + 64
 
 // Credentials is the content of the Authorization header of a signed request.
 type Credentials struct {
@@ -23,16 +24,28 @@ type Credentials struct {
 	Handshake [16]byte
 	// Sequence is the number of the request within the handshake.
 	Sequence uint64
+	// Share is the joiner's share of the key exchange. It stands in the header of join alone, and not in its body, because
+	// the key comes from it and nothing of a body is decoded before its code was verified. The zero share encodes the
+	// identity, which no exchange accepts: here it means that there is none.
+	Share Share
 	// MAC is the code of the request.
 	MAC MAC
 }
 
+// HasShare reports whether the header carries a share.
+func (c Credentials) HasShare() bool { return c.Share != Share{} }
+
 // FormatAuthorization returns the value of the Authorization header for c: Microtrust-2 handshake=<32 digits>, sequence=<decimal
-// number>, mac=<64 digits>, in lower-case hexadecimal. docs/protocol.md, "Headers".
+// number>, share=<64 digits>, mac=<64 digits>, in lower-case hexadecimal; without the share where c has none. docs/protocol.md,
+// "Headers".
 func FormatAuthorization(c Credentials) string {
+	share := ""
+	if c.HasShare() {
+		share = headerShare + hex.EncodeToString(c.Share[:])
+	}
 	return headerScheme + hex.EncodeToString(c.Handshake[:]) +
 		headerSequence + strconv.FormatUint(c.Sequence, 10) +
-		headerNextMAC + c.MAC.String()
+		share + headerNextMAC + c.MAC.String()
 }
 
 // ParseAuthorization takes exactly what [FormatAuthorization] writes, character for character. The error is [ErrHeader].
@@ -42,7 +55,8 @@ func ParseAuthorization(s string) (Credentials, error) {
 	}
 	rest, isOurs := strings.CutPrefix(s, headerScheme)
 	handshake, rest, hasSequence := strings.Cut(rest, headerSequence)
-	sequence, mac, hasMAC := strings.Cut(rest, headerNextMAC)
+	rest, mac, hasMAC := strings.Cut(rest, headerNextMAC)
+	sequence, share, hasShare := strings.Cut(rest, headerShare)
 	if !isOurs || !hasSequence || !hasMAC {
 		return Credentials{}, ErrHeader
 	}
@@ -54,7 +68,10 @@ func ParseAuthorization(s string) (Credentials, error) {
 	if !decodeHex(c.Handshake[:], handshake) || !decodeHex(c.MAC[:], mac) {
 		return Credentials{}, ErrHeader
 	}
-	if FormatAuthorization(c) != s { // leading zeros, a sign
+	if hasShare && !decodeHex(c.Share[:], share) {
+		return Credentials{}, ErrHeader
+	}
+	if FormatAuthorization(c) != s { // leading zeros, a sign, a share of zeros
 		return Credentials{}, ErrHeader
 	}
 	return c, nil
