@@ -1,0 +1,61 @@
+package certstore
+
+import (
+	"net"
+	"sync/atomic"
+)
+
+// guardedConn is a connection beneath TLS that asks, before and after moving any bytes, whether the peer is still to be
+// talked to. Before a watch is set it lets everything pass: that is the handshake, which decides by itself.
+type guardedConn struct {
+	net.Conn
+	verdict atomic.Pointer[func() error]
+}
+
+// watch sets the question. The function is called from several goroutines and must be fast.
+func (c *guardedConn) watch(verdict func() error) { c.verdict.Store(&verdict) }
+
+func (c *guardedConn) check() error {
+	verdict := c.verdict.Load()
+	if verdict == nil {
+		return nil
+	}
+	if err := (*verdict)(); err != nil {
+		_ = c.Conn.Close()
+		return err
+	}
+	return nil
+}
+
+// Read reads, and gives up what it read if the peer lost its trust meanwhile.
+func (c *guardedConn) Read(p []byte) (int, error) {
+	if err := c.check(); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(p)
+	if errCheck := c.check(); errCheck != nil {
+		clear(p[:n])
+		return 0, errCheck
+	}
+	return n, err
+}
+
+// Write writes nothing if the peer has lost its trust.
+func (c *guardedConn) Write(p []byte) (int, error) {
+	if err := c.check(); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// guardedListener wraps every connection that it accepts.
+type guardedListener struct{ net.Listener }
+
+// Accept waits for the next connection.
+func (l guardedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &guardedConn{Conn: conn}, nil
+}

@@ -1,0 +1,180 @@
+package certstore
+
+import (
+	"crypto/tls"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// ServerTLSConfig says how a member serves. The zero value serves HTTP to members alone.
+type ServerTLSConfig struct {
+	// NextProtos are the application protocols (ALPN) for members, in order of preference. Empty means "h2", "http/1.1".
+	// The slice is copied.
+	NextProtos []string
+	// StrangerProtocol is the one application protocol that a peer who is no member may speak, while Strangers reports
+	// true. Empty means that nobody but members gets in. It must be a protocol of its own: if it is one of NextProtos,
+	// strangers are refused as if it was empty.
+	StrangerProtocol string
+	// Strangers reports whether strangers are let in at this moment. It is called in every handshake of one, from many
+	// goroutines, and must not block. Nil means never.
+	Strangers func() bool
+	// MinVersion may be tls.VersionTLS12 for old members' sake. Every other value, zero included, means TLS 1.3, which
+	// strangers must speak in any case.
+	MinVersion uint16
+}
+
+// serverTLS returns the configuration of a server that lets in the members of the current snapshot, each time anew, and
+// strangers under the conditions of cfg. See docs/trust-store.md, "TLS".
+func serverTLS(id *Identity, current func() *Snapshot, cfg ServerTLSConfig) *tls.Config {
+	members := slices.Clone(cfg.NextProtos)
+	if len(members) == 0 {
+		members = []string{"h2", "http/1.1"}
+	}
+	gate := strangerGate{protocol: cfg.StrangerProtocol, open: cfg.Strangers}
+	if gate.open == nil || slices.Contains(members, gate.protocol) {
+		gate.protocol = ""
+	}
+	config := baseTLS(members)
+	if gate.protocol != "" {
+		config.NextProtos = append(config.NextProtos, gate.protocol)
+	}
+	if cfg.MinVersion == tls.VersionTLS12 {
+		config.MinVersion = tls.VersionTLS12
+	}
+	config.Certificates = []tls.Certificate{id.TLSCertificate()}
+	// Chains are not looked at: VerifyConnection pins the certificate itself.
+	config.ClientAuth = tls.RequireAnyClientCert
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		_, err := admitPeer(&state, current(), gate)
+		return err
+	}
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		guarded, ok := hello.Conn.(*guardedConn)
+		if !ok {
+			return nil, nil
+		}
+		own := config.Clone()
+		own.VerifyConnection = func(state tls.ConnectionState) error {
+			m, err := admitPeer(&state, current(), gate)
+			if m != nil {
+				guarded.watch(func() error { return stillMember(current(), m) })
+			}
+			return err
+		}
+		return own, nil
+	}
+	return config
+}
+
+// strangerGate says which protocol strangers may speak, if any, and when.
+type strangerGate struct {
+	protocol string
+	open     func() bool
+}
+
+// admitPeer decides over a client: it returns the member, or nil and no error for a stranger who may come in.
+func admitPeer(state *tls.ConnectionState, snapshot *Snapshot, gate strangerGate) (*Member, error) {
+	leaf, err := provedLeaf(state, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if m, ok := snapshot.ByCertificate(leaf.Raw); ok {
+		return m, nil
+	}
+	if gate.protocol == "" || state.NegotiatedProtocol != gate.protocol || state.Version != tls.VersionTLS13 || !gate.open() {
+		return nil, snapshot.strangerError(leaf)
+	}
+	return nil, CheckCertificate(leaf)
+}
+
+// stillMember returns nil as long as the certificate that m was admitted with is a member's, and valid.
+func stillMember(snapshot *Snapshot, m *Member) error {
+	if err := checkValidity(m.Certificate, time.Now()); err != nil {
+		return err
+	}
+	if _, ok := snapshot.ByCertificate(m.Certificate.Raw); !ok {
+		return snapshot.strangerError(m.Certificate)
+	}
+	return nil
+}
+
+// clientTLS returns the configuration of a client that calls the member with this name, as the current snapshot of the
+// moment of each handshake knows it.
+func clientTLS(id *Identity, current func() *Snapshot, name string) *tls.Config {
+	config := pinnedClient(func(state tls.ConnectionState) error {
+		_, err := current().authorizeNamed(&state, name, time.Now())
+		return err
+	}, "h2", "http/1.1")
+	config.GetClientCertificate = clientCertificate(id)
+	return config
+}
+
+// JoinerTLS returns the configuration of a client that isn't a member yet and calls a server that it does not know yet.
+// It is for one connection. It speaks the application protocol given and no other, and hands every connection to verify,
+// after the checks that hold for all: TLS 1.3, a certificate that is proved in this handshake, passes CheckCertificate, is
+// valid now, and is not the joiner's own. If verify is nil, or returns an error, the handshake fails before the joiner's
+// certificate is sent.
+//
+// After the handshake, asked reports whether the server demanded the joiner's certificate. If it did not, the server
+// does not know whom it talks to, and nothing must be sent. See docs/protocol.md, "Channel".
+func JoinerTLS(id *Identity, protocol string, verify func(tls.ConnectionState) error) (config *tls.Config, asked func() bool) {
+	config = pinnedClient(func(state tls.ConnectionState) error {
+		if err := checkUnknownServer(&state, id, protocol); err != nil {
+			return err
+		}
+		if verify == nil {
+			return fmt.Errorf("%w: nothing verifies the server", ErrConnection)
+		}
+		return verify(state)
+	}, protocol)
+	var wasAsked atomic.Bool
+	present := clientCertificate(id)
+	config.GetClientCertificate = func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		wasAsked.Store(true)
+		return present(request)
+	}
+	return config, wasAsked.Load
+}
+
+func checkUnknownServer(state *tls.ConnectionState, id *Identity, protocol string) error {
+	leaf, err := provedLeaf(state, time.Now())
+	switch {
+	case err != nil:
+		return err
+	case state.Version != tls.VersionTLS13:
+		return fmt.Errorf("%w: not TLS 1.3", ErrConnection)
+	case protocol == "" || state.NegotiatedProtocol != protocol:
+		return fmt.Errorf("%w: the server does not speak %q; it may have nothing open", ErrConnection, protocol)
+	case FingerprintOf(leaf) == id.Fingerprint() || KeyIDOf(leaf) == id.KeyID():
+		return fmt.Errorf("%w: the server has this machine's own identity", ErrConnection)
+	}
+	return CheckCertificate(leaf)
+}
+
+// pinnedClient returns the configuration of a client whose servers are decided over by verify alone.
+func pinnedClient(verify func(tls.ConnectionState) error, protocols ...string) *tls.Config {
+	config := baseTLS(protocols)
+	// This turns off the check of chain and host name, which would ask authorities that have no say here. In its place
+	// stands VerifyConnection, in this function and nowhere else: crypto/tls calls it in every handshake, the resumed
+	// included, after the server has proved the key of its certificate and before the client sends its own.
+	config.InsecureSkipVerify = true
+	config.VerifyConnection = verify
+	return config
+}
+
+// baseTLS returns what holds for all: TLS 1.3, and no tickets, so that every connection proves a key.
+func baseTLS(protocols []string) *tls.Config {
+	return &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		NextProtos:             slices.Clone(protocols),
+		SessionTicketsDisabled: true,
+	}
+}
+
+// clientCertificate presents the identity whatever authorities the server says it would like.
+func clientCertificate(id *Identity) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	cert := id.TLSCertificate()
+	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }
+}
