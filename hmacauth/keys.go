@@ -55,8 +55,7 @@ func (k *JoinerKeys) VerifyReply(q Request, of MAC, p Reply, m MAC) error {
 // keys are the four keys of one handshake, each inside a closure that computes codes: no field holds a key or a keyed hash.
 type keys struct {
 	handshake [16]byte
-	// code computes a code; ok is false for the zero value alone.
-	code func(purpose, direction string, input []byte) MAC
+	code      func(purpose, direction string, input []byte) MAC
 }
 
 func newKeys(isk []byte, h Handshake, hello [32]byte) (keys, error) {

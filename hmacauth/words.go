@@ -2,7 +2,6 @@ package hmacauth
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/sethvargo/go-diceware/diceware"
 )
@@ -10,7 +9,7 @@ import (
 const (
 	// listSize is the number of words of the EFF large list: five rolls of a die.
 	listSize = 6 * 6 * 6 * 6 * 6
-	// maxWord bounds, in bytes, what is compared with the list, whose longest word has 9 letters.
+	// maxWord bounds, in letters, what is compared with the list, whose longest word has 9 letters.
 	maxWord = 16
 	// minPrefix is how many letters must be there before a word is completed.
 	minPrefix = 3
@@ -28,11 +27,12 @@ func CheckWord(word string) (known bool, suggestion string) {
 		return false, ""
 	}
 	word = fold(word)
-	if word == "" || len(word) > maxWord || !utf8.ValidString(word) {
+	letters := []rune(word)
+	if len(letters) == 0 || len(letters) > maxWord {
 		return false, ""
 	}
 	best := 3
-	if utf8.RuneCountInString(word) <= 4 {
+	if len(letters) <= 4 {
 		best = 2
 	}
 	completions, completion := 0, ""
@@ -46,11 +46,11 @@ func CheckWord(word string) (known bool, suggestion string) {
 			completions++
 			completion = candidate
 		}
-		if d := distance(word, candidate, best); d < best {
+		if d := distance(letters, candidate, best); d < best {
 			best, suggestion = d, candidate
 		}
 	}
-	if completions == 1 && len(word) >= minPrefix {
+	if completions == 1 && len(letters) >= minPrefix {
 		return false, completion
 	}
 	return false, suggestion
@@ -66,13 +66,13 @@ func rolls(n int) int {
 	return number
 }
 
-// distance returns the number of mistakes between a and b, or limit if it is that many or more. Two neighbours changed with
-// each other are one mistake, and no letter is changed twice (optimal string alignment).
-func distance(a, b string, limit int) int {
+// distance returns the number of mistakes between a and a word b of the list, or limit if it is that many or more. Two
+// neighbours changed with each other are one mistake, and no letter is changed twice (optimal string alignment).
+func distance(a []rune, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
 	}
-	var rows [3][4*maxWord + 1]int
+	var rows [3][2*maxWord + 1]int // len(b) is at most len(a) + 2 here
 	before, above, here := rows[0][:len(b)+1], rows[1][:len(b)+1], rows[2][:len(b)+1]
 	for j := range above {
 		above[j] = j
@@ -81,11 +81,11 @@ func distance(a, b string, limit int) int {
 		here[0] = i
 		for j := 1; j <= len(b); j++ {
 			wrong := 1
-			if a[i-1] == b[j-1] {
+			if a[i-1] == rune(b[j-1]) {
 				wrong = 0
 			}
 			here[j] = min(above[j]+1, here[j-1]+1, above[j-1]+wrong)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+			if i > 1 && j > 1 && a[i-1] == rune(b[j-2]) && a[i-2] == rune(b[j-1]) {
 				here[j] = min(here[j], before[j-2]+1)
 			}
 		}
