@@ -33,7 +33,7 @@ var importRules = map[string]importRule{
 	},
 	"certstore": {
 		arrows:  []string{"internal/wire"},
-		modules: []string{"github.com/gofrs/flock", "github.com/sethvargo/go-diceware"},
+		modules: []string{"github.com/gofrs/flock", "github.com/sethvargo/go-diceware", "golang.org/x/crypto"},
 		denied:  noDice,
 	},
 	"session": {
