@@ -1,0 +1,123 @@
+package certstore
+
+// This file decides who is trusted. It follows docs/trust-store.md, "Evaluation", step by step: change neither alone.
+
+// Evaluate returns who is trusted in a cluster if set is all that is known. It is a pure function of the statements in
+// set: their order, repetitions and the clock play no part, statements of other clusters and nil ones are passed over, and
+// it takes time linear in the size of set (beyond sorting). If set does not hold the genesis that cluster is the hash of,
+// nobody is trusted. The snapshot shares nothing mutable with set.
+func Evaluate(cluster ClusterID, set []*Statement) *Snapshot {
+	return evaluate(cluster, set).snapshot
+}
+
+// evaluation is a snapshot and what led to it.
+type evaluation struct {
+	*history
+	ever     map[KeyID]Rights              // step 2
+	gone     map[KeyID]struct{}            // step 3
+	keep     map[KeyID]map[StatementID]int // step 3: how many of the removals of a key keep a statement
+	removals map[KeyID]int                 // step 3: how many removals name a key
+	live     map[KeyID]Rights              // step 4
+	grounds  map[KeyID][]*Statement        // step 5: what makes a key a member, ascending by id
+	chosen   map[KeyID]*Statement          // step 5: the one of them that counts
+	snapshot *Snapshot
+}
+
+func evaluate(cluster ClusterID, set []*Statement) *evaluation {
+	e := &evaluation{history: newHistory(cluster, set)} // step 1
+	e.ever = e.reach(func(*Statement) bool { return true })
+	e.remove()
+	e.live = e.reach(e.holds)
+	e.choose()
+	e.snapshot = newSnapshot(cluster, e.members(), e.gone, digestOf(cluster, e.ids()))
+	return e
+}
+
+// reach returns the keys that admits lead to from the roots, with their rights. A right is held if any admit on the way
+// gives it. Rights only grow while this runs, so its result does not depend on the order of its steps.
+func (e *evaluation) reach(ok func(*Statement) bool) map[KeyID]Rights {
+	rights := make(map[KeyID]Rights)
+	var queue []KeyID
+	grow := func(key KeyID, more Rights) {
+		if had, known := rights[key]; !known || had|more != had {
+			rights[key] = had | more
+			queue = append(queue, key)
+		}
+	}
+	for _, root := range e.roots {
+		grow(root, DefaultRights)
+	}
+	for len(queue) > 0 {
+		issuer := queue[0]
+		queue = queue[1:]
+		for _, s := range e.admits[issuer] {
+			if ok(s) && e.may(s, rights[issuer]) {
+				a := s.content.(*Admission)
+				grow(a.Subject, a.Rights&rights[issuer])
+			}
+		}
+	}
+	return rights
+}
+
+// may reports whether an issuer with these rights can issue s, an admit. Who may not admit still names one heir to its
+// own key: of several such statements, removed or not, the one with the smallest id.
+func (e *evaluation) may(s *Statement, rights Rights) bool {
+	return rights.Has(MayAdmit) || e.heir[s.issuer] == s
+}
+
+// remove finds who is gone, and which of the admits by those stay valid: the ones that every removal keeps. Removals count
+// if their issuer was ever admitted, with the right to remove or for itself. Nothing touches the recovery key.
+func (e *evaluation) remove() {
+	e.gone = make(map[KeyID]struct{})
+	e.keep = make(map[KeyID]map[StatementID]int)
+	e.removals = make(map[KeyID]int)
+	for _, s := range e.removes {
+		target := s.content.(*Removal).Target
+		rights, known := e.ever[s.issuer]
+		if !known || target == e.recovery || !rights.Has(MayRemove) && target != s.issuer {
+			continue
+		}
+		e.gone[target] = struct{}{}
+		e.removals[target]++
+		if e.keep[target] == nil {
+			e.keep[target] = make(map[StatementID]int)
+		}
+		for _, id := range s.content.(*Removal).Keep {
+			e.keep[target][id]++
+		}
+	}
+}
+
+// holds reports whether s, an admit, still stands: its issuer is not gone, or every removal of the issuer keeps it.
+func (e *evaluation) holds(s *Statement) bool {
+	_, gone := e.gone[s.issuer]
+	return !gone || e.keep[s.issuer][s.id] == e.removals[s.issuer]
+}
+
+// choose collects, for every live key, the statements that make it a member, and picks the one that counts: the one that
+// its profile cites, else the smallest; of those, if there are any, whose certificate can be used.
+func (e *evaluation) choose() {
+	e.grounds = make(map[KeyID][]*Statement)
+	e.chosen = make(map[KeyID]*Statement)
+	if e.genesis != nil {
+		e.grounds[e.genesis.issuer] = append(e.grounds[e.genesis.issuer], e.genesis)
+	}
+	for _, s := range e.sorted {
+		rights, live := e.live[s.issuer]
+		if a, ok := s.content.(*Admission); ok && live && e.holds(s) && e.may(s, rights) {
+			e.grounds[a.Subject] = append(e.grounds[a.Subject], s)
+		}
+	}
+	for key, grounds := range e.grounds {
+		sortByID(grounds)
+		for _, s := range grounds {
+			if s.certificateOf(key) == nil {
+				continue
+			}
+			if profile := e.profiles[key]; e.chosen[key] == nil || profile != nil && profile.content.(*MemberProfile).Admit == s.id {
+				e.chosen[key] = s
+			}
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package certstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// limits bound what one issuer, or nobody that is known, can make a store keep. Removals are never limited.
+type limits struct {
+	admits   int // by one issuer
+	profiles int // by one issuer, superseded ones included
+	resigned int // further signatures for statements of one issuer
+	orphans  int // all statements by keys that no admit leads to
+}
+
+func defaultLimits() limits {
+	return limits{admits: 16384, profiles: 4096, resigned: 16, orphans: 1024}
+}
+
+// counts is what was stored, by issuer.
+type counts map[KeyID]*count
+
+type count struct{ admits, profiles, resigned int }
+
+func (c counts) of(issuer KeyID) *count {
+	if c[issuer] == nil {
+		c[issuer] = new(count)
+	}
+	return c[issuer]
+}
+
+func countAll(set []*Statement) counts {
+	c := make(counts)
+	seen := make(map[StatementID]struct{}, len(set))
+	for _, s := range set {
+		if _, again := seen[s.id]; again {
+			c.of(s.issuer).resigned++
+			continue
+		}
+		seen[s.id] = struct{}{}
+		c.add(s)
+	}
+	return c
+}
+
+// get is of without leaving anything behind.
+func (c counts) get(issuer KeyID) count {
+	if c[issuer] == nil {
+		return count{}
+	}
+	return *c[issuer]
+}
+
+func (c counts) add(s *Statement) {
+	switch s.Kind() {
+	case KindAdmit:
+		c.of(s.issuer).admits++
+	case KindProfile:
+		c.of(s.issuer).profiles++
+	}
+}
+
+// fits reports whether the store takes one more statement like s, after added ones of the same issuer.
+func (l limits) fits(had, added count, s *Statement) bool {
+	switch s.Kind() {
+	case KindAdmit:
+		return had.admits+added.admits < l.admits
+	case KindProfile:
+		return had.profiles+added.profiles < l.profiles
+	}
+	return true
+}
+
+// durability says whether a batch is yet to be stored.
+type durability bool
+
+const (
+	toStore durability = false
+	inStore durability = true
+)
+
+// absorb takes statements into the store: those that are new, belong to cluster and stay within the limits. It stores
+// them as one batch, then publishes the state that results. added counts new statements. What was refused shows in err,
+// once for each reason; if nothing could be stored, added is zero. The caller has the right to write, and decides that
+// the store may be in cluster.
+func (s *Store) absorb(ctx context.Context, cluster ClusterID, set []*Statement, done durability) (added int, err error) {
+	old := s.state.Load()
+	fresh, extra, refused := s.sift(old, cluster, set)
+	if len(fresh)+len(extra) == 0 {
+		return 0, refused
+	}
+	st := newState(cluster, slices.Concat(fresh, extra, old.all))
+	if orphans := st.orphans(); len(orphans) > s.limits.orphans {
+		var dropped int
+		if fresh, dropped = withoutOrphans(fresh, st.ever, len(orphans)-s.limits.orphans); dropped > 0 {
+			refused = errors.Join(refused, fmt.Errorf("%w: by keys that nobody admitted", ErrIssuerLimit))
+			if len(fresh)+len(extra) == 0 {
+				return 0, refused
+			}
+			st = newState(cluster, slices.Concat(fresh, extra, old.all))
+		}
+	}
+	if done != inStore {
+		if err := s.backend.Append(ctx, Batch{Cluster: cluster, Statements: slices.Concat(fresh, extra)}); err != nil {
+			return 0, err
+		}
+	}
+	for _, f := range fresh {
+		s.counts.add(f)
+	}
+	for _, f := range extra {
+		s.counts.of(f.issuer).resigned++
+	}
+	s.state.Store(st)
+	close(old.next)
+	return len(fresh), refused
+}
+
+// sift divides set into statements that are new, and known ones with a smaller signature; the error says what was
+// refused, once for each reason.
+func (s *Store) sift(old *state, cluster ClusterID, set []*Statement) (fresh, extra []*Statement, refused error) {
+	if !sameCluster(cluster, set) {
+		refused = fmt.Errorf("%w: left out what is not about %v", ErrOtherCluster, cluster)
+	}
+	known := old.byID()
+	added := make(counts)
+	over := false
+	for _, n := range newHistory(cluster, set).sorted {
+		if had := known[n.id]; had != nil {
+			if bytes.Compare(n.signature, had.signature) < 0 && s.counts.get(n.issuer).resigned < s.limits.resigned {
+				extra = append(extra, n)
+			}
+			continue
+		}
+		if n.Kind() == KindProfile {
+			if other := old.profiles[n.issuer]; other != nil && !n.supersedes(other) {
+				continue
+			}
+		}
+		if !s.limits.fits(s.counts.get(n.issuer), added.get(n.issuer), n) {
+			over = true
+			continue
+		}
+		added.add(n)
+		fresh = append(fresh, n)
+	}
+	if over {
+		refused = errors.Join(refused, ErrIssuerLimit)
+	}
+	return fresh, extra, refused
+}
+
+func sameCluster(cluster ClusterID, set []*Statement) bool {
+	for _, s := range set {
+		if s != nil && s.Cluster() != cluster {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *history) byID() map[StatementID]*Statement {
+	known := make(map[StatementID]*Statement, len(h.sorted))
+	for _, s := range h.sorted {
+		known[s.id] = s
+	}
+	return known
+}
+
+// orphans returns the statements by keys that no admit leads to: they mean nothing, but may come to.
+func (e *evaluation) orphans() []*Statement {
+	var orphans []*Statement
+	for _, s := range e.sorted {
+		if _, known := e.ever[s.issuer]; !known {
+			orphans = append(orphans, s)
+		}
+	}
+	return orphans
+}
+
+// withoutOrphans leaves out the last n orphans of fresh, or as many as there are.
+func withoutOrphans(fresh []*Statement, ever map[KeyID]Rights, n int) (kept []*Statement, dropped int) {
+	for i := len(fresh) - 1; i >= 0; i-- {
+		if _, known := ever[fresh[i].issuer]; !known && dropped < n {
+			dropped++
+			continue
+		}
+		kept = append(kept, fresh[i])
+	}
+	return kept, dropped
+}

@@ -1,0 +1,186 @@
+package certstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"fmt"
+	"slices"
+)
+
+// NoRights stands in an AdmitRequest for no rights at all, since zero means the default there.
+const NoRights Rights = 1 << 7
+
+// AdmitRequest asks Store.Admit to make a certificate a member.
+type AdmitRequest struct {
+	Certificate *x509.Certificate // required, see CheckCertificate
+	Name        string            // required, see CheckName
+	Offer       [32]byte          // digest of what was approved; zero: nothing is recorded
+	Rights      Rights            // zero: all that this member has; NoRights: none
+	Compared    string            // how the fingerprint was compared, for the record: a word of at most 32 bytes, or empty
+}
+
+// Bootstrap begins a new cluster with this machine as its first and only member, reached at these addresses (see
+// CheckAddress). It is durable when it returns. Errors: ErrAlreadyInCluster, ErrProfile, and those of the backend.
+func (s *Store) Bootstrap(ctx context.Context, addresses ...string) error {
+	profile := Profile{Addresses: slices.Clone(addresses)}
+	if err := profile.check(); err != nil {
+		return err
+	}
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
+	if cluster, in := s.Cluster(); in {
+		return fmt.Errorf("%w: %v", ErrAlreadyInCluster, cluster)
+	}
+	content := &Genesis{Name: s.identity.Name(), Certificate: s.identity.Certificate().Raw}
+	if _, err := rand.Read(content.Random[:]); err != nil {
+		return err
+	}
+	genesis, err := signStatement(s.identity, ClusterID{}, s.now(), content)
+	if err != nil {
+		return err
+	}
+	first, err := s.signProfile(genesis.Cluster(), MemberProfile{Profile: profile, Admit: genesis.id, Revision: 1})
+	if err != nil {
+		return err
+	}
+	_, err = s.absorb(ctx, genesis.Cluster(), []*Statement{genesis, first}, toStore)
+	return err
+}
+
+func (s *Store) signProfile(cluster ClusterID, p MemberProfile) (*Statement, error) {
+	return signStatement(s.identity, cluster, s.now(), &p)
+}
+
+// Admit makes a certificate a member under a name and returns the member. It is durable when it returns, and idempotent:
+// if the very same was admitted before and still holds, nothing is written. A member that is admitted again under another
+// name or certificate keeps the ones that its own profile cites until it publishes another profile.
+//
+// Errors: ErrNoCluster, ErrNotMember if this machine is none, ErrNotAllowed if it lacks the right to admit or one that it
+// is to give, ErrRemovedKey, a *NameConflictError (ErrNameTaken) if another machine holds the name, *FieldError,
+// ErrCertificate, ErrIssuerLimit, and those of the backend.
+func (s *Store) Admit(ctx context.Context, req AdmitRequest) (*Member, error) {
+	if err := req.check(); err != nil {
+		return nil, err
+	}
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
+	st := s.state.Load()
+	me, err := s.member(st)
+	if err != nil {
+		return nil, err
+	}
+	content := req.content(me.Rights)
+	if m, ok := st.admitted(content); ok {
+		return m, nil
+	}
+	if err := st.mayAdmit(me, content); err != nil {
+		return nil, err
+	}
+	admit, err := signStatement(s.identity, st.cluster, s.now(), content)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.absorb(ctx, st.cluster, []*Statement{admit}, toStore); err != nil {
+		return nil, err
+	}
+	m, ok := s.Snapshot().ByKey(content.Subject)
+	if !ok {
+		return nil, fmt.Errorf("certstore: admitted %v, which did not make it a member", content.Subject)
+	}
+	return m, nil
+}
+
+// Admitted reports whether this very request (certificate, name and offer) was carried out by any member and still holds,
+// and returns the member. It only reads.
+func (s *Store) Admitted(req AdmitRequest) (*Member, bool) {
+	if req.Certificate == nil {
+		return nil, false
+	}
+	st := s.state.Load()
+	for _, ground := range st.grounds[KeyIDOf(req.Certificate)] {
+		a, ok := ground.content.(*Admission)
+		if ok && a.Name == req.Name && a.Offer == req.Offer && bytes.Equal(a.Certificate, req.Certificate.Raw) {
+			return st.snapshot.ByKey(a.Subject)
+		}
+	}
+	return nil, false
+}
+
+func (req *AdmitRequest) check() error {
+	if err := CheckName(req.Name); err != nil {
+		return err
+	}
+	if err := CheckCertificate(req.Certificate); err != nil {
+		return err
+	}
+	if req.Rights != NoRights && req.Rights&^DefaultRights != 0 {
+		return fmt.Errorf("%w: unknown rights", ErrNotAllowed)
+	}
+	if len(req.Compared) > maxCompared || !isText(req.Compared) {
+		return newFieldError("compared", req.Compared, "is longer than 32 bytes or not plain text")
+	}
+	return nil
+}
+
+func (req *AdmitRequest) content(own Rights) *Admission {
+	a := &Admission{
+		Subject: KeyIDOf(req.Certificate), Name: req.Name, Certificate: req.Certificate.Raw,
+		Rights: req.Rights &^ NoRights, Offer: req.Offer, Compared: req.Compared,
+	}
+	if req.Rights == 0 {
+		a.Rights = own & DefaultRights
+	}
+	return a
+}
+
+// member returns this machine as a member, or why it is none.
+func (s *Store) member(st *state) (*Member, error) {
+	if st.cluster.IsZero() {
+		return nil, ErrNoCluster
+	}
+	me, ok := st.snapshot.ByKey(s.identity.KeyID())
+	if !ok {
+		return nil, fmt.Errorf("%w: key %v in cluster %v", ErrNotMember, s.identity.KeyID(), st.cluster)
+	}
+	return me, nil
+}
+
+// admitted returns the member that a made one before, if an equal statement still holds.
+func (st *state) admitted(a *Admission) (*Member, bool) {
+	for _, ground := range st.grounds[a.Subject] {
+		g, ok := ground.content.(*Admission)
+		if ok && g.Name == a.Name && g.Offer == a.Offer && g.Rights == a.Rights && g.Replaces == a.Replaces &&
+			bytes.Equal(g.Certificate, a.Certificate) {
+			return st.snapshot.ByKey(a.Subject)
+		}
+	}
+	return nil, false
+}
+
+func (st *state) mayAdmit(me *Member, a *Admission) error {
+	if !me.Rights.Has(MayAdmit) {
+		return fmt.Errorf("%w to admit", ErrNotAllowed)
+	}
+	if !me.Rights.Has(a.Rights) {
+		return fmt.Errorf("%w to give rights %v, having %v", ErrNotAllowed, a.Rights, me.Rights)
+	}
+	if st.snapshot.Gone(a.Subject) {
+		return fmt.Errorf("%w: %v", ErrRemovedKey, a.Subject)
+	}
+	var holders []Fingerprint
+	for m := range st.snapshot.Members() {
+		if m.Name == a.Name && m.Key != a.Subject {
+			holders = append(holders, m.Fingerprint)
+		}
+	}
+	if len(holders) > 0 {
+		return &NameConflictError{Name: a.Name, Holders: holders}
+	}
+	return nil
+}

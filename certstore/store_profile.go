@@ -1,0 +1,141 @@
+package certstore
+
+import (
+	"context"
+	"fmt"
+)
+
+// UpdateProfile publishes where this machine is reached, in place of what it published before. It is durable when it
+// returns, and writes nothing if nothing changes. Errors: ErrNoCluster, ErrNotMember, ErrProfile, ErrIssuerLimit, and
+// those of the backend.
+func (s *Store) UpdateProfile(ctx context.Context, profile Profile) error {
+	profile = profile.clone()
+	if err := profile.check(); err != nil {
+		return err
+	}
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
+	st := s.state.Load()
+	me, err := s.member(st)
+	if err != nil {
+		return err
+	}
+	p, err := s.nextProfile(st.evaluation, profile, me.Admit)
+	if err != nil {
+		return err
+	}
+	_, err = s.absorb(ctx, st.cluster, []*Statement{p}, toStore)
+	return err
+}
+
+// nextProfile returns the statement by which this machine says profile and cites an admission: the one that it made
+// before, if that says so already.
+func (s *Store) nextProfile(e *evaluation, profile Profile, admit StatementID) (*Statement, error) {
+	next := MemberProfile{Profile: profile, Admit: admit, Revision: 1}
+	if current := e.profiles[s.identity.KeyID()]; current != nil {
+		p := current.content.(*MemberProfile)
+		if p.Admit == admit && p.Profile.equal(&profile) {
+			return current, nil
+		}
+		next.Revision = p.Revision + 1
+	}
+	return s.signProfile(e.cluster, next)
+}
+
+// AdoptRequest is what a joiner received and is about to make its own.
+type AdoptRequest struct {
+	Cluster    ClusterID         // required: the cluster that the other side proved to be in
+	Digest     Digest            // required: the digest that it announced, of exactly these statements
+	Statements []*Statement      // required: all that it holds
+	Addresses  []string          // where this machine is reached, see Profile
+	Attributes map[string]string // see Profile
+}
+
+// Adopt makes this store one of a cluster that admitted its identity, and returns the profile statement by which this
+// machine says where it is reached; the caller sends it to the cluster. Everything is checked first: that the statements
+// are of that cluster, hold its genesis and have that digest, and that they make this identity's own certificate a member
+// under its own name. Then all of it is stored as one batch: after a crash the store is as it was, or complete. Adopting
+// into the cluster that the store is in already merges; repeating it writes nothing.
+//
+// Errors: ErrOtherCluster, also if the store is in another one; ErrIncompleteSet; ErrNotMember; ErrProfile;
+// ErrIssuerLimit; and those of the backend.
+func (s *Store) Adopt(ctx context.Context, req AdoptRequest) (*Statement, error) {
+	profile := (&Profile{Addresses: req.Addresses, Attributes: req.Attributes}).clone()
+	if err := profile.check(); err != nil {
+		return nil, err
+	}
+	if err := req.check(); err != nil {
+		return nil, err
+	}
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
+	old := s.state.Load()
+	if !old.cluster.IsZero() && old.cluster != req.Cluster {
+		return nil, fmt.Errorf("%w: the store is in %v, asked to join %v", ErrOtherCluster, old.cluster, req.Cluster)
+	}
+	all := append(old.all[:len(old.all):len(old.all)], req.Statements...)
+	e := evaluate(req.Cluster, all)
+	admit, err := s.ownAdmission(e)
+	if err != nil {
+		return nil, err
+	}
+	own, err := s.nextProfile(e, profile, admit)
+	if err != nil {
+		return nil, err
+	}
+	batch := append(req.Statements[:len(req.Statements):len(req.Statements)], own)
+	if _, err := s.absorb(ctx, req.Cluster, batch, toStore); err != nil {
+		return nil, err
+	}
+	return own, nil
+}
+
+// check looks at the set alone, as if the store were empty.
+func (req *AdoptRequest) check() error {
+	if req.Cluster.IsZero() || !sameCluster(req.Cluster, req.Statements) {
+		return fmt.Errorf("%w: not everything is about %v", ErrOtherCluster, req.Cluster)
+	}
+	e := evaluate(req.Cluster, req.Statements)
+	if e.genesis == nil {
+		return fmt.Errorf("%w: the genesis is missing", ErrIncompleteSet)
+	}
+	if got := e.snapshot.Digest(); got != req.Digest {
+		return fmt.Errorf("%w: their digest is %v, announced was %v", ErrIncompleteSet, got, req.Digest)
+	}
+	return nil
+}
+
+// ownAdmission returns the smallest statement that makes this identity's certificate a member under its name.
+func (s *Store) ownAdmission(e *evaluation) (StatementID, error) {
+	key, name, cert := s.identity.KeyID(), s.identity.Name(), s.identity.Certificate()
+	if e.snapshot.Gone(key) {
+		return StatementID{}, fmt.Errorf("%w: key %v was removed", ErrNotMember, key)
+	}
+	for _, ground := range e.grounds[key] {
+		if c := ground.certificateOf(key); c != nil && c.Equal(cert) && ground.memberName() == name {
+			return ground.id, nil
+		}
+	}
+	return StatementID{}, fmt.Errorf("%w: nothing admits certificate %v under the name %q", ErrNotMember,
+		s.identity.Fingerprint(), name)
+}
+
+// Merge takes in statements from anywhere: a peer, a file, another store. New ones of the store's cluster are stored as
+// one batch and evaluated; known ones do no harm. added counts the new ones, superseded profiles left out. Statements that
+// cannot be taken are left out, and err says why, once for each reason: ErrOtherCluster, ErrIssuerLimit. The rest is taken
+// all the same; with any other error (ErrNoCluster, ErrClosed, of the backend) added is zero and nothing is.
+func (s *Store) Merge(ctx context.Context, statements []*Statement) (added int, err error) {
+	if err := s.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer s.unlock()
+	cluster, in := s.Cluster()
+	if !in {
+		return 0, ErrNoCluster
+	}
+	return s.absorb(ctx, cluster, statements, toStore)
+}
