@@ -93,7 +93,7 @@ func (s *Store) follow(ctx context.Context, others iter.Seq[Batch]) {
 			return
 		}
 		if cluster, in := s.Cluster(); !batch.Cluster.IsZero() && (!in || cluster == batch.Cluster) {
-			_, _ = s.absorb(ctx, batch.Cluster, batch.Statements, inStore) // what does not belong here is passed over
+			_, _ = s.absorb(ctx, batch.Cluster, batch.Statements, inStorage) // what does not belong here is passed over
 		}
 		s.unlock()
 	}

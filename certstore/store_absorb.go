@@ -74,22 +74,23 @@ func (l limits) fits(had, added count, s *Statement) bool {
 	return true
 }
 
-// durability says whether a batch is yet to be stored.
-type durability bool
+// mode says what absorb does beside evaluating.
+type mode uint8
 
 const (
-	toStore durability = false
-	inStore durability = true
+	storeSome  mode = iota // store what can be taken
+	storeWhole             // store everything, or refuse it
+	inStorage              // it is stored already
 )
 
 // absorb takes statements into the store: those that are new, belong to cluster and stay within the limits. It stores
 // them as one batch, then publishes the state that results. added counts new statements. What was refused shows in err,
-// once for each reason; if nothing could be stored, added is zero. The caller has the right to write, and decides that
+// once for each reason; if nothing was stored, added is zero. The caller has the right to write, and decides that
 // the store may be in cluster.
-func (s *Store) absorb(ctx context.Context, cluster ClusterID, set []*Statement, done durability) (added int, err error) {
+func (s *Store) absorb(ctx context.Context, cluster ClusterID, set []*Statement, how mode) (added int, err error) {
 	old := s.state.Load()
 	fresh, extra, refused := s.sift(old, cluster, set)
-	if len(fresh)+len(extra) == 0 {
+	if len(fresh)+len(extra) == 0 || refused != nil && how == storeWhole {
 		return 0, refused
 	}
 	st := newState(cluster, slices.Concat(fresh, extra, old.all))
@@ -97,13 +98,13 @@ func (s *Store) absorb(ctx context.Context, cluster ClusterID, set []*Statement,
 		var dropped int
 		if fresh, dropped = withoutOrphans(fresh, st.ever, len(orphans)-s.limits.orphans); dropped > 0 {
 			refused = errors.Join(refused, fmt.Errorf("%w: by keys that nobody admitted", ErrIssuerLimit))
-			if len(fresh)+len(extra) == 0 {
+			if len(fresh)+len(extra) == 0 || how == storeWhole {
 				return 0, refused
 			}
 			st = newState(cluster, slices.Concat(fresh, extra, old.all))
 		}
 	}
-	if done != inStore {
+	if how != inStorage {
 		if err := s.backend.Append(ctx, Batch{Cluster: cluster, Statements: slices.Concat(fresh, extra)}); err != nil {
 			return 0, err
 		}

@@ -47,7 +47,7 @@ func (s *Store) Bootstrap(ctx context.Context, addresses ...string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.absorb(ctx, genesis.Cluster(), []*Statement{genesis, first}, toStore)
+	_, err = s.absorb(ctx, genesis.Cluster(), []*Statement{genesis, first}, storeWhole)
 	return err
 }
 
@@ -86,7 +86,7 @@ func (s *Store) Admit(ctx context.Context, req AdmitRequest) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.absorb(ctx, st.cluster, []*Statement{admit}, toStore); err != nil {
+	if _, err := s.absorb(ctx, st.cluster, []*Statement{admit}, storeWhole); err != nil {
 		return nil, err
 	}
 	m, ok := s.Snapshot().ByKey(content.Subject)

@@ -26,7 +26,7 @@ func (s *Store) UpdateProfile(ctx context.Context, profile Profile) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.absorb(ctx, st.cluster, []*Statement{p}, toStore)
+	_, err = s.absorb(ctx, st.cluster, []*Statement{p}, storeWhole)
 	return err
 }
 
@@ -88,7 +88,7 @@ func (s *Store) Adopt(ctx context.Context, req AdoptRequest) (*Statement, error)
 		return nil, err
 	}
 	batch := append(req.Statements[:len(req.Statements):len(req.Statements)], own)
-	if _, err := s.absorb(ctx, req.Cluster, batch, toStore); err != nil {
+	if _, err := s.absorb(ctx, req.Cluster, batch, storeWhole); err != nil {
 		return nil, err
 	}
 	return own, nil
@@ -137,5 +137,5 @@ func (s *Store) Merge(ctx context.Context, statements []*Statement) (added int, 
 	if !in {
 		return 0, ErrNoCluster
 	}
-	return s.absorb(ctx, cluster, statements, toStore)
+	return s.absorb(ctx, cluster, statements, storeSome)
 }
