@@ -142,6 +142,9 @@ func (s *Statement) MarshalBinary() ([]byte, error) {
 	return wire.NewFields(encodedLabel).Bytes(s.body).Bytes(s.signature).Encoding(), nil
 }
 
+// Size returns the bytes of body and signature together, without encoding them: for whoever divides statements into messages.
+func (s *Statement) Size() int { return len(s.body) + len(s.signature) }
+
 // ParseEncodedStatement reads what MarshalBinary returned, as strictly as ParseStatement and with its errors.
 func ParseEncodedStatement(encoded []byte) (*Statement, error) {
 	r := wire.ReadFields(encoded, encodedLabel)
