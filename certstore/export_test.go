@@ -1,0 +1,42 @@
+package certstore
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+)
+
+// What the tests outside the package need of its inside.
+
+func NewSnapshot(cluster ClusterID, members []*Member, gone map[KeyID]struct{}, digest Digest) *Snapshot {
+	return newSnapshot(cluster, members, gone, digest)
+}
+
+// SetLineage makes m a later key of the machine whose first key is first.
+func SetLineage(m *Member, first, replaces KeyID) { m.lineage, m.Replaces = first, replaces }
+
+func (id *Identity) Sign(message []byte) ([]byte, error) { return id.sign(message) }
+
+func (id *Identity) PublicKeyDER() []byte { return id.publicKeyDER() }
+
+func VerifySignature(spki, message, signature []byte) error {
+	return verifySignature(spki, message, signature)
+}
+
+func ServerTLS(id *Identity, current func() *Snapshot, cfg ServerTLSConfig) *tls.Config {
+	return serverTLS(id, current, cfg)
+}
+
+func ClientTLS(id *Identity, current func() *Snapshot, name string) *tls.Config {
+	return clientTLS(id, current, name)
+}
+
+func NewTransport(id *Identity, current func() *Snapshot, name string) http.RoundTripper {
+	return newTransport(id, current, name)
+}
+
+func Guard(inner net.Listener) net.Listener { return guardedListener{inner} }
+
+func RequireMember(current func() *Snapshot, next http.Handler) http.Handler {
+	return requireMember(current, next)
+}
