@@ -37,13 +37,12 @@ var crowd = sync.OnceValue(func() []*certstore.Identity {
 
 // ledger writes statements of one cluster by hand.
 type ledger struct {
-	t       testing.TB
+	t       require.TestingT
 	cluster certstore.ClusterID
 	all     []*certstore.Statement
 }
 
 func (l *ledger) issue(id *certstore.Identity, content any) *certstore.Statement {
-	l.t.Helper()
 	var s *certstore.Statement
 	var err error
 	switch c := content.(type) {
@@ -81,12 +80,10 @@ func admission(id *certstore.Identity, rights certstore.Rights) *certstore.Admis
 }
 
 func (l *ledger) admit(by, who *certstore.Identity) *certstore.Statement {
-	l.t.Helper()
 	return l.issue(by, admission(who, certstore.DefaultRights))
 }
 
 func (l *ledger) remove(by, who *certstore.Identity, keep ...*certstore.Statement) *certstore.Statement {
-	l.t.Helper()
 	return l.issue(by, removal(who, keep...))
 }
 

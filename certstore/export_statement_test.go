@@ -51,11 +51,11 @@ func AppendLine(dst []byte, batch Batch) ([]byte, error) { return appendLine(dst
 
 // FaultyFile is a file of the file backend that fails as told.
 type FaultyFile struct {
-	Data          []byte
-	WriteBytes    int // a write stores that many bytes and fails; negative: all, without failing
-	FailSync      bool
-	FailTruncate  bool
-	Synced        int
+	Data         []byte
+	WriteBytes   int // a write stores that many bytes and fails; negative: all, without failing
+	FailSync     bool
+	FailTruncate bool
+	Synced       int
 }
 
 // ErrFaulty is how it fails.
