@@ -1,0 +1,249 @@
+package ratelimit_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/microtrust/microtrust/ratelimit"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func start() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+func addr(t testing.TB, s string) netip.Addr {
+	t.Helper()
+	a, err := netip.ParseAddr(s)
+	require.NoError(t, err)
+	return a
+}
+
+func random6(r *rand.Rand) netip.Addr {
+	var b [16]byte
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	b[0] = 0x20
+	return netip.AddrFrom16(b)
+}
+
+func admission(t testing.TB, cfg ratelimit.AdmissionConfig) *ratelimit.Admission {
+	t.Helper()
+	a, err := ratelimit.NewAdmission(cfg)
+	require.NoError(t, err)
+	return a
+}
+
+// flood sends n requests at one instant and returns how many were admitted.
+func flood(a *ratelimit.Admission, now time.Time, source netip.Addr, n int) int {
+	admitted := 0
+	for range n {
+		if a.Admit(now, source) == nil {
+			admitted++
+		}
+	}
+	return admitted
+}
+
+func TestNewAdmissionRefuses(t *testing.T) {
+	ok := ratelimit.Rate{Events: 1, Per: time.Second, Burst: 1}
+	rows := []struct {
+		field string
+		cfg   ratelimit.AdmissionConfig
+	}{
+		{"Source.Events", ratelimit.AdmissionConfig{Source: ratelimit.Rate{Events: -1}}},
+		{"Source.Events", ratelimit.AdmissionConfig{Source: ratelimit.Rate{Burst: 5}}},
+		{"Source.Events", ratelimit.AdmissionConfig{Source: ratelimit.Rate{Events: 1_000_001}}},
+		{"Block.Per", ratelimit.AdmissionConfig{Block: ratelimit.Rate{Events: 1, Per: -1}}},
+		{"Block.Per", ratelimit.AdmissionConfig{Block: ratelimit.Rate{Events: 1, Per: time.Microsecond}}},
+		{"Block.Per", ratelimit.AdmissionConfig{Block: ratelimit.Rate{Events: 1, Per: 25 * time.Hour}}},
+		{"Total.Burst", ratelimit.AdmissionConfig{Total: ratelimit.Rate{Events: 1, Burst: -1}}},
+		{"Total.Burst", ratelimit.AdmissionConfig{Total: ratelimit.Rate{Events: 1, Burst: 1_000_001}}},
+		{"Total.Burst", ratelimit.AdmissionConfig{Total: ratelimit.Rate{Events: 1, Per: 24 * time.Hour, Burst: 31}}},
+		{"MaxSources", ratelimit.AdmissionConfig{Source: ok, MaxSources: -1}},
+		{"MaxSources", ratelimit.AdmissionConfig{Source: ok, MaxSources: 1<<20 + 1}},
+	}
+	for _, row := range rows {
+		_, err := ratelimit.NewAdmission(row.cfg)
+		require.ErrorIs(t, err, ratelimit.ErrConfig)
+		ce, is := errors.AsType[*ratelimit.ConfigError](err)
+		require.True(t, is)
+		require.Equal(t, row.field, ce.Field)
+	}
+}
+
+func TestAdmissionLimits(t *testing.T) {
+	second := func(events, burst int) ratelimit.Rate {
+		return ratelimit.Rate{Events: events, Per: time.Second, Burst: burst}
+	}
+	rows := []struct {
+		name  string
+		scope ratelimit.Scope
+		cfg   ratelimit.AdmissionConfig
+		next  func(i int) netip.Addr
+		want  int
+	}{
+		{
+			"one source", ratelimit.ScopeSource, ratelimit.AdmissionConfig{Source: second(10, 20)},
+			func(int) netip.Addr { return addr(t, "192.0.2.1") }, 20,
+		},
+		{
+			"one source, IPv6 in one /64", ratelimit.ScopeSource, ratelimit.AdmissionConfig{Source: second(10, 20)},
+			func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0: 0x20, 15: byte(i)}) }, 20,
+		},
+		{
+			"one block of IPv4", ratelimit.ScopeBlock, ratelimit.AdmissionConfig{Block: second(10, 30)},
+			func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) }, 30,
+		},
+		{
+			"one block of IPv6", ratelimit.ScopeBlock, ratelimit.AdmissionConfig{Block: second(10, 30)},
+			func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0: 0x20, 7: byte(i)}) }, 30,
+		},
+		{
+			"all", ratelimit.ScopeTotal, ratelimit.AdmissionConfig{Total: second(10, 40)},
+			func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}) }, 40,
+		},
+		{
+			"one at a time", ratelimit.ScopeSource, ratelimit.AdmissionConfig{Source: second(1, 1)},
+			func(int) netip.Addr { return netip.Addr{} }, 1,
+		},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			a, now, admitted := admission(t, row.cfg), start(), 0
+			var last error
+			for i := range 200 {
+				if err := a.Admit(now, row.next(i)); err != nil {
+					last = err
+					continue
+				}
+				admitted++
+			}
+			require.Equal(t, row.want, admitted)
+			require.ErrorIs(t, last, ratelimit.ErrLimited)
+			le, ok := errors.AsType[*ratelimit.LimitedError](last)
+			require.True(t, ok)
+			require.Equal(t, row.scope, le.Scope)
+			require.Positive(t, le.RetryAfter)
+			require.Error(t, a.Admit(now.Add(le.RetryAfter-1), row.next(0)))
+			require.NoError(t, a.Admit(now.Add(le.RetryAfter), row.next(0)), "RetryAfter is kept")
+		})
+	}
+}
+
+func TestAdmissionDefaults(t *testing.T) {
+	a, now := admission(t, ratelimit.AdmissionConfig{}), start()
+	require.Equal(t, 200, flood(a, now, addr(t, "192.0.2.1"), 1000))
+	require.Equal(t, 200, flood(a, now, addr(t, "2001:db8::1"), 1000))
+	require.Equal(t, 100, flood(a, now.Add(time.Second), addr(t, "2001:db8::1"), 1000))
+}
+
+// A client that comes back exactly when it is told to must get through every time.
+func TestAdmissionObedientClientIsNeverRefusedTwice(t *testing.T) {
+	a, now := admission(t, ratelimit.AdmissionConfig{Source: ratelimit.Rate{Events: 3, Per: time.Second, Burst: 1}}), start()
+	source := addr(t, "192.0.2.1")
+	refused := 0
+	for range 300 {
+		if err := a.Admit(now, source); err != nil {
+			refused++
+			le, ok := errors.AsType[*ratelimit.LimitedError](err)
+			require.True(t, ok)
+			now = now.Add(le.RetryAfter)
+			require.NoError(t, a.Admit(now, source))
+		}
+	}
+	require.Equal(t, 299, refused)
+}
+
+func TestAdmissionSameSourceInEverySpelling(t *testing.T) {
+	a, now := admission(t, ratelimit.AdmissionConfig{Source: ratelimit.Rate{Events: 1, Burst: 1}}), start()
+	require.NoError(t, a.Admit(now, addr(t, "192.0.2.7")))
+	require.Error(t, a.Admit(now, addr(t, "::ffff:192.0.2.7")))
+	require.NoError(t, a.Admit(now, addr(t, "fe80::1%eth0")))
+	require.Error(t, a.Admit(now, addr(t, "fe80::1%eth1")))
+	require.Error(t, a.Admit(now, addr(t, "fe80::2")))
+	require.NoError(t, a.Admit(now, netip.Addr{}))
+	require.Error(t, a.Admit(now, netip.Addr{}))
+	require.Equal(t, 3, a.Sources())
+}
+
+func TestAdmissionNoisyNeighbourTakesNothing(t *testing.T) {
+	a, now := admission(t, ratelimit.AdmissionConfig{}), start()
+	honest := addr(t, "198.51.100.9")
+	for i := range 200 {
+		now = now.Add(50 * time.Millisecond)
+		for n := range 100 {
+			_ = a.Admit(now, netip.AddrFrom16([16]byte{0: 0x20, 7: byte(n), 15: byte(i)}))
+			_ = a.Admit(now, netip.AddrFrom4([4]byte{203, 0, 113, byte(n)}))
+		}
+		require.NoError(t, a.Admit(now, honest), "round %d", i)
+	}
+}
+
+func TestAdmissionMemoryIsBounded(t *testing.T) {
+	const limit, sources = 512, 1_000_000
+	a, now := admission(t, ratelimit.AdmissionConfig{MaxSources: limit}), start()
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range sources {
+		_ = a.Admit(now.Add(time.Duration(i)*time.Microsecond), random6(r))
+		if i%10_000 == 0 {
+			require.LessOrEqual(t, a.Sources(), limit)
+			require.LessOrEqual(t, a.Blocks(), limit)
+		}
+	}
+	require.Equal(t, limit, a.Sources())
+	require.Equal(t, limit, a.Blocks())
+}
+
+func TestAdmissionClock(t *testing.T) {
+	source := addr(t, "192.0.2.1")
+	rate := ratelimit.Rate{Events: 1, Per: time.Second, Burst: 5}
+	for name, jump := range map[string]time.Duration{
+		"an hour back": -time.Hour, "ten years back": -87600 * time.Hour,
+		"ten years on": 87600 * time.Hour, "a little back": -time.Millisecond,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, now := admission(t, ratelimit.AdmissionConfig{Source: rate}), start()
+			require.Equal(t, 5, flood(a, now, source, 10))
+			now = now.Add(jump)
+			require.LessOrEqual(t, flood(a, now, source, 10), 5, "a jump gives a full burst at most")
+			require.NoError(t, a.Admit(now.Add(2*time.Second), source), "a jump locks nobody out")
+		})
+	}
+	a := admission(t, ratelimit.AdmissionConfig{Source: rate})
+	for _, now := range []time.Time{{}, start(), time.Unix(1<<60, 0), {}, time.Unix(-1<<60, 0), start()} {
+		require.LessOrEqual(t, flood(a, now, source, 20), 5)
+	}
+}
+
+// For any times and any window, no more is admitted than the burst and the rate allow.
+func TestAdmissionRateHoldsInEveryWindow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := ratelimit.Rate{
+			Events: rapid.IntRange(1, 50).Draw(t, "events"), Per: time.Second, Burst: rapid.IntRange(1, 20).Draw(t, "burst"),
+		}
+		a, err := ratelimit.NewAdmission(ratelimit.AdmissionConfig{Source: rate})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, source := start(), netip.AddrFrom4([4]byte{1, 2, 3, 4})
+		var admitted []time.Time
+		for _, step := range rapid.SliceOfN(rapid.IntRange(0, 300), 1, 200).Draw(t, "ms") {
+			now = now.Add(time.Duration(step/100*step) * time.Millisecond)
+			if a.Admit(now, source) == nil {
+				admitted = append(admitted, now)
+			}
+		}
+		interval := rate.Per / time.Duration(rate.Events)
+		for i := range admitted {
+			for j := i; j < len(admitted); j++ {
+				if allowed := rate.Burst + int(admitted[j].Sub(admitted[i])/interval) + 1; j-i+1 > allowed {
+					t.Fatalf("%d admitted within %v, %d allowed", j-i+1, admitted[j].Sub(admitted[i]), allowed)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,151 @@
+package ratelimit
+
+import (
+	"container/list"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// levels is how many nested blocks an entry is counted in.
+const levels = 3
+
+// Table holds a bounded number of unfinished things, such as handshakes. When it is full, the newcomer always gets in,
+// and the oldest entry of the largest block goes: of the largest IPv4 /24 or IPv6 /48, then within it of the largest
+// IPv6 /56 and /64 or IPv4 address. Whoever fills the table thereby evicts himself, and others only when every block has
+// as many entries as theirs.
+//
+// All methods may be called from many goroutines at once. Evicting takes time linear in the bound: a few
+// microseconds for a thousand entries.
+//
+// Specification: docs/protocol.md, section "Limits".
+type Table[K comparable, V any] struct {
+	max int
+
+	mu      sync.Mutex
+	clock   clock
+	order   *list.List // of *tableEntry, oldest first
+	entries map[K]*list.Element
+	blocks  [levels]map[netip.Prefix]*tally
+}
+
+type tableEntry[K comparable, V any] struct {
+	key    K
+	value  V
+	added  time.Duration
+	blocks [levels]*tally // shared with the other entries of each block
+}
+
+// tally counts the entries of one block.
+type tally struct {
+	prefix netip.Prefix
+	n      int
+}
+
+// NewTable returns an empty table for limit entries. A limit below 1 counts as 1.
+func NewTable[K comparable, V any](limit int) *Table[K, V] {
+	t := &Table[K, V]{max: max(limit, 1), order: list.New(), entries: make(map[K]*list.Element)}
+	for i := range t.blocks {
+		t.blocks[i] = make(map[netip.Prefix]*tally)
+	}
+	return t
+}
+
+// Add puts v under key and returns the value that had to go, if any: the one that was under key before, or the one
+// that was evicted for it.
+func (t *Table[K, V]) Add(now time.Time, key K, source netip.Addr, v V) (evicted V, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if el, found := t.entries[key]; found {
+		evicted, ok = t.remove(el), true
+	}
+	e := &tableEntry[K, V]{key: key, value: v, added: t.clock.advance(now)}
+	for i, p := range [levels]netip.Prefix{blockOf(source), cut(source, 32, 56), sourceOf(source)} {
+		c := t.blocks[i][p]
+		if c == nil {
+			c = &tally{prefix: p}
+			t.blocks[i][p] = c
+		}
+		c.n++
+		e.blocks[i] = c
+	}
+	t.entries[key] = t.order.PushBack(e)
+	if len(t.entries) > t.max {
+		evicted, ok = t.remove(t.victim()), true
+	}
+	return evicted, ok
+}
+
+// Get returns the value under key.
+func (t *Table[K, V]) Get(key K) (V, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if el, ok := t.entries[key]; ok {
+		return entryOf[K, V](el).value, true
+	}
+	var none V
+	return none, false
+}
+
+// Remove takes the value under key out of the table.
+func (t *Table[K, V]) Remove(key K) (V, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if el, ok := t.entries[key]; ok {
+		return t.remove(el), true
+	}
+	var none V
+	return none, false
+}
+
+// Expire takes out everything that was added at least ttl before now and returns it, oldest first.
+func (t *Table[K, V]) Expire(now time.Time, ttl time.Duration) []V {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	instant := t.clock.advance(now)
+	var expired []V
+	for el := t.order.Front(); el != nil && instant-entryOf[K, V](el).added >= ttl; el = t.order.Front() {
+		expired = append(expired, t.remove(el))
+	}
+	return expired
+}
+
+// Len returns the number of entries.
+func (t *Table[K, V]) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.entries)
+}
+
+// victim returns the entry that has to go: level by level, the largest block, and of equally large ones that of the
+// oldest entry.
+func (t *Table[K, V]) victim() *list.Element {
+	var chosen *list.Element
+	for level := range levels {
+		var largest *tally
+		for el := t.order.Front(); el != nil; el = el.Next() {
+			e := entryOf[K, V](el)
+			inside := level == 0 || e.blocks[level-1] == entryOf[K, V](chosen).blocks[level-1]
+			if inside && (largest == nil || e.blocks[level].n > largest.n) {
+				largest, chosen = e.blocks[level], el
+			}
+		}
+	}
+	return chosen
+}
+
+func (t *Table[K, V]) remove(el *list.Element) V {
+	e := entryOf[K, V](el)
+	t.order.Remove(el)
+	delete(t.entries, e.key)
+	for i, c := range e.blocks {
+		if c.n--; c.n == 0 {
+			delete(t.blocks[i], c.prefix)
+		}
+	}
+	return e.value
+}
+
+func entryOf[K comparable, V any](el *list.Element) *tableEntry[K, V] {
+	return el.Value.(*tableEntry[K, V])
+}

@@ -1,0 +1,104 @@
+package ratelimit_test
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/microtrust/microtrust/ratelimit"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTableEvictsFromTheLargestBlock(t *testing.T) {
+	rows := []struct {
+		name   string
+		honest string
+		noise  func(i int) netip.Addr
+	}{
+		{"one noisy IPv4 address", "198.51.100.1", func(int) netip.Addr { return addr(t, "203.0.113.5") }},
+		{"one noisy address of the same /24", "203.0.113.9", func(int) netip.Addr { return addr(t, "203.0.113.5") }},
+		{"one noisy /24", "198.51.100.1", func(i int) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}) }},
+		{"one noisy /48 with many /64", "2001:db8::1", func(i int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0: 0x20, 6: byte(i >> 8), 7: byte(i)})
+		}},
+		{"one noisy /56 of the same /48", "2001:db8:0:ff00::1", func(i int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 7: byte(i)})
+		}},
+		{"one noisy /64 of the same /56", "2001:db8:0:1::1", func(i int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: byte(i)})
+		}},
+		{"noise without an address", "198.51.100.1", func(int) netip.Addr { return netip.Addr{} }},
+		{"IPv6 noise against IPv4", "198.51.100.1", func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0: 0x20, 7: byte(i)}) }},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			table, now := ratelimit.NewTable[int, string](64), start()
+			_, evicted := table.Add(now, -1, addr(t, row.honest), "honest")
+			require.False(t, evicted)
+			for i := range 10_000 {
+				gone, ok := table.Add(now, i, row.noise(i), "noise")
+				require.Equal(t, i >= 63, ok)
+				require.NotEqual(t, "honest", gone)
+			}
+			require.Equal(t, 64, table.Len())
+			_, ok := table.Get(-1)
+			require.True(t, ok)
+			_, ok = table.Get(9999)
+			require.True(t, ok, "the newcomer always gets in")
+			_, ok = table.Get(9999 - 63)
+			require.False(t, ok, "the oldest of the block went")
+		})
+	}
+}
+
+func TestTableKeysAreReplaced(t *testing.T) {
+	table, now := ratelimit.NewTable[string, int](2), start()
+	table.Add(now, "a", sourceNo(1), 1)
+	old, ok := table.Add(now, "a", sourceNo(2), 2)
+	require.True(t, ok)
+	require.Equal(t, 1, old)
+	require.Equal(t, 1, table.Len())
+	v, ok := table.Remove("a")
+	require.True(t, ok)
+	require.Equal(t, 2, v)
+	_, ok = table.Remove("a")
+	require.False(t, ok)
+	_, ok = table.Get("a")
+	require.False(t, ok)
+}
+
+func TestTableExpire(t *testing.T) {
+	table, now := ratelimit.NewTable[int, int](10), start()
+	for i := range 5 {
+		table.Add(now.Add(time.Duration(i)*time.Second), i, sourceNo(i), i)
+	}
+	require.Empty(t, table.Expire(now.Add(4*time.Second), 30*time.Second))
+	require.Equal(t, []int{0, 1, 2}, table.Expire(now.Add(32*time.Second), 30*time.Second))
+	require.Equal(t, 2, table.Len())
+	require.Empty(t, table.Expire(now.Add(-time.Hour), 30*time.Second), "a clock that steps back expires nothing")
+	require.Equal(t, []int{3, 4}, table.Expire(now.Add(-time.Hour).Add(time.Minute), 30*time.Second))
+}
+
+func TestTableWithoutRoom(t *testing.T) {
+	table := ratelimit.NewTable[int, int](-3)
+	table.Add(time.Time{}, 1, netip.Addr{}, 1)
+	gone, ok := table.Add(time.Time{}, 2, netip.Addr{}, 2)
+	require.True(t, ok)
+	require.Equal(t, 1, gone)
+	require.Equal(t, 1, table.Len())
+}
+
+func TestTableMemoryIsBounded(t *testing.T) {
+	const limit = 128
+	table, now := ratelimit.NewTable[int, int](limit), start()
+	r := rand.New(rand.NewPCG(5, 6))
+	evictions := 0
+	for i := range 200_000 {
+		if _, ok := table.Add(now, i, random6(r), i); ok {
+			evictions++
+		}
+	}
+	require.Equal(t, limit, table.Len())
+	require.Equal(t, 200_000-limit, evictions)
+}
