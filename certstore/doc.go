@@ -1,2 +1,38 @@
-// Package certstore keeps the certificates that the members of a cluster trust.
+// Package certstore keeps who is a member of a cluster: this machine's identity, the signed statements that make members,
+// their certificates, and the TLS that lets in these and nobody else.
+//
+//	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01"})
+//	store, err := certstore.Open(dir, id)
+//	err = store.Bootstrap(ctx, "10.0.0.1:9443") // on the first machine of a cluster
+//	server := &http.Server{Handler: store.Require(handler), TLSConfig: store.ServerTLS(certstore.ServerTLSConfig{})}
+//	client := &http.Client{Transport: store.Transport("micro02")}
+//
+// # Parts
+//
+// An [Identity] is a certificate and the use of its private key, loaded, created or brought along. A [Statement] says who
+// is a member and is signed by who says so; [Evaluate] turns a set of them into a [Snapshot], and a [Store] keeps the set
+// on a [Backend]. A [Fingerprint] is what people compare and TLS pins, a [KeyID] what statements name.
+//
+// # Threat model
+//
+// Nothing that a peer, a file or a database delivers is trusted for where it comes from: statements verify alone, and
+// count only if a chain of admissions leads from the pinned genesis to them. Certificate authorities have no say: a
+// connection is authorised by looking up the very certificate whose key the peer proved in that handshake, and names
+// authenticate nobody. What does not verify, is incomplete or is damaged is an error, and an empty store trusts nobody.
+// A removal counts from the next look-up on, on open connections too if they come from Transport or through Guard, or
+// carry requests through Require. Private keys stay inside an Identity, which no printing, logging or encoding opens; on
+// disk they are protected by permissions alone. Whoever can write the directory, or become its owner, is this machine.
+//
+// # Concurrency
+//
+// Everything exported is safe for concurrent use unless it says otherwise. Snapshots and members are immutable and shared:
+// readers never wait for writers. No callback is called, and nothing is read or written, under a lock that a reader needs.
+//
+// # Time
+//
+// Who is a member is a function of the set of statements alone, free of clocks. Validity times of certificates are checked
+// against the machine's clock, where a connection is made and where a request is authorised; new certificates are valid
+// from a minute ago, against clocks that differ.
+//
+// docs/trust-store.md has formats and rules.
 package certstore
