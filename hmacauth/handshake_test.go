@@ -101,8 +101,8 @@ func requireStrangers(t *testing.T, initiator, joiner side) {
 		of := theirs.SignRequest(q)
 		require.ErrorIs(t, ours.VerifyRequest(q, of), hmacauth.ErrMAC)
 		p := hmacauth.Reply{Status: 200, Body: []byte("{}")}
-		code := ours.SignReply(q, of, p)
 		q.Handshake = joiner.handshake.ID
+		code := ours.SignReply(q, of, p)
 		require.ErrorIs(t, theirs.VerifyReply(q, of, p, code), hmacauth.ErrMAC)
 	}
 }

@@ -44,10 +44,10 @@ func TestRequestChangedInOneFieldIsRefused(t *testing.T) {
 func TestReplyChangedInOneFieldIsRefused(t *testing.T) {
 	ours, theirs := meet(t, newSide(t), newSide(t))
 	type sent struct {
-		q       hmacauth.Request
-		of      hmacauth.MAC
-		p       hmacauth.Reply
-		m       hmacauth.MAC
+		q  hmacauth.Request
+		of hmacauth.MAC
+		p  hmacauth.Reply
+		m  hmacauth.MAC
 	}
 	rows := map[string]func(*sent){
 		"handshake":              func(s *sent) { s.q.Handshake[15] ^= 1 },

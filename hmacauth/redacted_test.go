@@ -1,0 +1,143 @@
+package hmacauth_test
+
+import (
+	"bytes"
+	"encoding/gob"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/microtrust/microtrust/hmacauth"
+)
+
+// holders returns every type that holds a secret, as value and as pointer, and the secrets in the forms in which they might show.
+func holders(t *testing.T) (all []any, secrets []string) {
+	generated, err := hmacauth.GeneratePassphrase(4)
+	require.NoError(t, err)
+	supplied, err := hmacauth.ParsePassphrase("quartz walnut")
+	require.NoError(t, err)
+	s := newSide(t)
+	s.secret = supplied.Secret()
+	random, err := hmacauth.RandomSecret(nil)
+	require.NoError(t, err)
+	initiator, _, err := hmacauth.NewInitiator(s.secret, s.handshake, nil)
+	require.NoError(t, err)
+	ours, theirs := meet(t, s, s)
+	all = []any{
+		generated, &generated, supplied, &supplied, supplied.Secret(), random, &random,
+		initiator, *initiator, ours, *ours, theirs, *theirs,
+	}
+	raw := [][]byte{[]byte(supplied.Reveal()), random.PRS()[len(random.PRS())-32:]}
+	for _, word := range append(strings.Fields(generated.Reveal()), "quartz", "walnut") {
+		raw = append(raw, []byte(word+" "), []byte(" "+word))
+	}
+	for _, r := range raw {
+		digits := hex.EncodeToString(r)
+		secrets = append(secrets, string(r), digits, strings.ToUpper(digits), strings.Trim(fmt.Sprint(r[:5]), "[]"))
+	}
+	return all, secrets
+}
+
+func TestSecretsAreNotPrintedLoggedOrEncoded(t *testing.T) {
+	all, secrets := holders(t)
+	looked := 0
+	show := func(text string, what ...any) {
+		looked++
+		for _, secret := range secrets {
+			require.NotContains(t, text, secret, what...)
+		}
+	}
+	type wrapped struct {
+		Exported   any
+		unexported any
+	}
+	for _, holder := range all {
+		name := reflect.TypeOf(holder).String()
+		for _, v := range []any{holder, wrapped{holder, holder}, &wrapped{holder, holder}, []any{holder}, map[string]any{"k": holder}} {
+			for _, verb := range "vsqxXdboOtTpUeEfFgGcw" {
+				for _, flag := range []string{"", "+", "#", "-20", "020", " "} {
+					format := "%" + flag + string(verb)
+					show(fmt.Sprintf(format, v), name, format)
+				}
+			}
+			var log bytes.Buffer
+			for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
+				slog.New(handler).With("with", v).Info("m", "v", v, slog.Group("g", "v", v))
+			}
+			show(log.String(), name, "slog")
+			text, _ := json.Marshal(v)
+			show(string(text), name, "json")
+			text, _ = json.MarshalIndent(v, "", " ")
+			show(string(text), name, "json, indented")
+			text, _ = xml.Marshal(v)
+			show(string(text), name, "xml")
+			var stream bytes.Buffer
+			_ = gob.NewEncoder(&stream).Encode(v)
+			show(stream.String(), name, "gob")
+		}
+		require.Equal(t, "[redacted]", fmt.Sprint(holder))
+		require.ErrorIs(t, gob.NewEncoder(new(bytes.Buffer)).Encode(holder), hmacauth.ErrSecret, name)
+		text, err := json.Marshal(holder)
+		require.NoError(t, err)
+		require.Equal(t, `"[redacted]"`, string(text))
+		require.Error(t, json.Unmarshal(text, reflect.New(reflect.TypeOf(holder)).Interface()), "what was redacted is not read back")
+		_, err = holder.(interface{ MarshalBinary() ([]byte, error) }).MarshalBinary()
+		require.ErrorIs(t, err, hmacauth.ErrSecret)
+	}
+	require.Len(t, all, 13)
+	require.GreaterOrEqual(t, looked, 13*5*130)
+	require.GreaterOrEqual(t, len(secrets), 50)
+}
+
+// No field, exported or not, of anything reachable holds a secret: they are in closures, where reflection does not reach.
+func TestSecretsAreInNoField(t *testing.T) {
+	all, secrets := holders(t)
+	fields := 0
+	var walk func(v reflect.Value, path string)
+	walk = func(v reflect.Value, path string) {
+		fields++
+		switch v.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			if !v.IsNil() {
+				walk(v.Elem(), path)
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				walk(v.Field(i), path+"."+v.Type().Field(i).Name)
+			}
+		case reflect.String:
+			for _, secret := range secrets {
+				require.NotContains(t, v.String(), secret, path)
+			}
+		case reflect.Array:
+			require.Contains(t, []string{
+				".handshake.Initiator", ".handshake.Joiner", ".handshake.Session", ".handshake.ID",
+				".handshake.NonceJoiner", ".handshake.NonceInitiator", ".keys.handshake",
+			}, path, "bytes in a field that is not known to be public")
+		case reflect.Func, reflect.Int:
+		default:
+			require.Fail(t, "a field of a kind that was not considered", "%s: %s", path, v.Kind())
+		}
+	}
+	for _, holder := range all {
+		walk(reflect.ValueOf(holder), "")
+	}
+	require.GreaterOrEqual(t, fields, 60)
+}
+
+// Types that hold secrets cannot be compared: == would stop at the first difference.
+func TestSecretsAreNotComparable(t *testing.T) {
+	for _, typ := range []reflect.Type{
+		reflect.TypeFor[hmacauth.Passphrase](), reflect.TypeFor[hmacauth.Secret](),
+		reflect.TypeFor[hmacauth.InitiatorKeys](), reflect.TypeFor[hmacauth.JoinerKeys](),
+	} {
+		require.False(t, typ.Comparable(), typ)
+	}
+}
