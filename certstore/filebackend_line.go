@@ -90,11 +90,11 @@ func decodeLine(data []byte) (*fileLine, error) {
 // checkFormat looks at the format alone, as every version of the library can, whatever the rest of the line is.
 func checkFormat(data []byte) error {
 	rest, ok := bytes.CutPrefix(data, []byte(fileStart))
-	number, _, more := bytes.Cut(rest, []byte{','})
-	if !ok || !more {
+	end := bytes.IndexAny(rest, ",}")
+	if !ok || end < 0 {
 		return errSpelling
 	}
-	if string(number) != strconv.Itoa(fileFormat) {
+	if string(rest[:end]) != strconv.Itoa(fileFormat) {
 		return errNewFormat
 	}
 	return nil
