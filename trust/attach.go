@@ -1,0 +1,139 @@
+package trust
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+)
+
+// Attach makes srv serve members, and joiners while something is open:
+//
+//   - srv.TLSConfig becomes TLS 1.3 with this machine's identity. A peer must show the certificate of a current member;
+//     one that is not passes the TLS handshake only with the join protocol's ALPN, and only while a session is open.
+//   - Connections with that ALPN are served by the join handler alone, so that no handler of srv ever sees a stranger.
+//   - Deadlines for the TLS handshake and the request header are set where srv has none (10 s).
+//
+// Call it before srv serves, with srv.TLSConfig nil; then srv.ServeTLS(store.Guard(listener), "", ""), so that the connections of a member that is removed end too.
+// HTTP/2 stays on for members. Errors wrap [ErrConfig].
+func (s *Service) Attach(srv *http.Server) error {
+	if srv.TLSConfig != nil {
+		return fmt.Errorf("%w: the server has a TLSConfig of its own; what it allows could let strangers in", ErrConfig)
+	}
+	if srv.TLSNextProto[Protocol] != nil {
+		return fmt.Errorf("%w: the server is attached already", ErrConfig)
+	}
+	srv.TLSConfig = s.store.ServerTLS(certstore.ServerTLSConfig{
+		NextProtos:       []string{"h2", "http/1.1"},
+		StrangerProtocol: Protocol,
+		Strangers:        s.openToStrangers,
+	})
+	if srv.TLSNextProto == nil {
+		srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+	}
+	if srv.Protocols == nil { // a TLSNextProto of one's own would switch HTTP/2 off
+		srv.Protocols = new(http.Protocols)
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetHTTP2(true)
+	}
+	if srv.ReadHeaderTimeout == 0 {
+		srv.ReadHeaderTimeout = s.limits.RequestTime
+	}
+	inner, end := s.joinServer()
+	srv.RegisterOnShutdown(end)
+	srv.TLSNextProto[Protocol] = func(_ *http.Server, conn *tls.Conn, _ http.Handler) { s.serveStranger(inner, conn) }
+	return nil
+}
+
+// joinServer returns the HTTP/1.1 server behind the join protocol's ALPN, and what ends it.
+func (s *Service) joinServer() (*http.Server, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	inner := &http.Server{
+		Handler:           s.joinHandler(),
+		ReadHeaderTimeout: s.limits.RequestTime,
+		ReadTimeout:       s.limits.RequestTime,
+		WriteTimeout:      s.limits.PollTime + s.limits.RequestTime,
+		IdleTimeout:       s.limits.HandshakeLife,
+		MaxHeaderBytes:    headerAllowance,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong is no news
+	}
+	return inner, func() {
+		cancel() // polls answer at once
+		inner.Shutdown(context.Background())
+	}
+}
+
+type connKey struct{}
+
+// serveStranger serves one connection until it is closed. The table of strangers' connections is bounded: when it is
+// full, the oldest of the largest source block that has not proved itself is closed for the newcomer.
+func (s *Service) serveStranger(inner *http.Server, conn *tls.Conn) {
+	c := &strangerConn{Conn: conn, closed: make(chan struct{})}
+	ap, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if evicted, full := s.strangers.Add(time.Now(), c, ap.Addr(), c); full {
+		evicted.Close()
+	}
+	defer s.strangers.Remove(c)
+	inner.Serve(&oneListener{conn: c})
+	c.Close() // also when the inner server has ended already and did not take it
+}
+
+// keepConnection takes the connection of a joiner that proved itself out of the strangers' table.
+func (s *Service) keepConnection(r *http.Request) {
+	if c, ok := r.Context().Value(connKey{}).(*strangerConn); ok {
+		s.strangers.Remove(c)
+	}
+}
+
+// strangerConn hides the type of a TLS connection, because net/http refuses to speak HTTP/1.1 over one with an ALPN that
+// it does not know; the connection state still reaches the requests, through the method that the embedding promotes.
+type strangerConn struct {
+	*tls.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *strangerConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() { close(c.closed) })
+	return err
+}
+
+// oneListener hands out one connection, and after that waits for its end.
+type oneListener struct {
+	conn *strangerConn
+	once sync.Once
+}
+
+func (l *oneListener) Accept() (net.Conn, error) {
+	var c net.Conn
+	l.once.Do(func() { c = l.conn })
+	if c != nil {
+		return c, nil
+	}
+	<-l.conn.closed
+	return nil, net.ErrClosed
+}
+
+func (l *oneListener) Close() error   { return nil }
+func (l *oneListener) Addr() net.Addr { return l.conn.LocalAddr() }
+
+// provedLeaf returns the certificate whose key the peer proved to hold in this very connection: not in an earlier one
+// that this one resumed.
+func provedLeaf(state *tls.ConnectionState) (*x509.Certificate, error) {
+	if state == nil || !state.HandshakeComplete || state.DidResume || state.Version < tls.VersionTLS13 ||
+		state.NegotiatedProtocol != Protocol || len(state.PeerCertificates) == 0 {
+		return nil, errRefuse
+	}
+	return state.PeerCertificates[0], nil
+}

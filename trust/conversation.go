@@ -1,0 +1,198 @@
+package trust
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/internal/wire"
+)
+
+// conversation is the joiner's side of one handshake: it numbers and signs requests and verifies replies.
+type conversation struct {
+	dialer *dialer
+	id     [16]byte
+	share  hmacauth.Share
+	keys   *hmacauth.JoinerKeys
+
+	mu       sync.Mutex
+	sequence uint64
+}
+
+// hello begins a handshake and computes the keys. Nothing is proved yet, on either side.
+func (j *joiner) hello(ctx context.Context) (*conversation, error) {
+	j.dialer.restart()
+	public := hmacauth.Handshake{Joiner: j.cfg.Store.Identity().Fingerprint()}
+	rand.Read(public.NonceJoiner[:])
+	request, err := wire.EncodeJSON(helloRequest{Protocol: Protocol, Nonce: hex.EncodeToString(public.NonceJoiner[:])})
+	if err != nil {
+		return nil, err
+	}
+	raw, err := j.dialer.post(ctx, hmacauth.EndpointHello, "", request)
+	if err != nil {
+		return nil, err
+	}
+	var reply helloReply
+	if err := wire.DecodeJSON(raw.body, &reply); err != nil {
+		return nil, fmt.Errorf("%w: hello: %w", ErrReply, err)
+	}
+	var ya hmacauth.Share
+	err = errors.Join(readHex(public.ID[:], "handshake", reply.Handshake), readHex(public.Session[:], "session", reply.Session),
+		readHex(public.NonceInitiator[:], "nonce", reply.Nonce), readHex(ya[:], "share", reply.Share))
+	if err != nil {
+		return nil, fmt.Errorf("%w: hello: %w", ErrReply, err)
+	}
+	public.Initiator = j.dialer.fingerprint()
+	c := &conversation{dialer: j.dialer, id: public.ID}
+	c.share, c.keys, err = hmacauth.Respond(j.cfg.Passphrase.Secret(), public, ya, hmacauth.HelloHash(request, raw.body), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("%w: hello: %w", ErrReply, err)
+	}
+	return c, nil
+}
+
+// call sends one request and returns the body of its verified reply. While the connection is broken, or the initiator
+// asks to wait, it repeats the same bytes, which is free on both sides, for as long as the patience lasts.
+func (c *conversation) call(ctx context.Context, endpoint string, message any, patience time.Duration) ([]byte, error) {
+	body, err := wire.EncodeJSON(message)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.sequence++
+	q := hmacauth.Request{Handshake: c.id, Sequence: c.sequence, Endpoint: endpoint, Body: body}
+	c.mu.Unlock()
+	mac := c.keys.SignRequest(q)
+	creds := hmacauth.Credentials{Handshake: c.id, Sequence: q.Sequence, MAC: mac}
+	if endpoint == hmacauth.EndpointJoin {
+		creds.Share = c.share
+	}
+	raw, err := c.dialer.persist(ctx, endpoint, hmacauth.FormatAuthorization(creds), body, patience)
+	if err != nil {
+		return nil, err
+	}
+	got, err := hmacauth.ParseAuthenticationInfo(raw.header.Get("Authentication-Info"))
+	if err == nil {
+		err = c.keys.VerifyReply(q, mac, hmacauth.Reply{Status: http.StatusOK, Body: raw.body}, got)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrReply, endpoint, err)
+	}
+	return raw.body, nil
+}
+
+// callFor is call with its reply decoded.
+func callFor[T any](ctx context.Context, c *conversation, endpoint string, message any, patience time.Duration) (reply T, err error) {
+	body, err := c.call(ctx, endpoint, message, patience)
+	if err != nil {
+		return reply, err
+	}
+	if err := wire.DecodeJSON(body, &reply); err != nil {
+		return reply, fmt.Errorf("%w: %s: %w", ErrReply, endpoint, err)
+	}
+	return reply, nil
+}
+
+// persist posts until there is an answer, or the patience is over, or the error is one that no waiting mends.
+func (d *dialer) persist(ctx context.Context, endpoint, authorization string, body []byte, patience time.Duration) (rawReply, error) {
+	broken := time.Time{}
+	for retry := 0; ; retry++ {
+		raw, err := d.post(ctx, endpoint, authorization, body)
+		if err == nil || !errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+			return raw, err
+		}
+		if broken.IsZero() {
+			broken = time.Now()
+		}
+		if time.Since(broken) >= patience {
+			return raw, err
+		}
+		if pause(ctx, backOff(retry)) != nil {
+			return raw, err
+		}
+	}
+}
+
+// rawReply is a reply with status 200, not verified yet.
+type rawReply struct {
+	header http.Header
+	body   []byte
+}
+
+// post sends one request. The one refusal that strangers get is ErrRefused; when the initiator asks to wait, post waits.
+func (d *dialer) post(ctx context.Context, endpoint, authorization string, body []byte) (rawReply, error) {
+	for {
+		raw, after, err := d.postOnce(ctx, endpoint, authorization, body)
+		if after == 0 {
+			return raw, err
+		}
+		if pause(ctx, after) != nil {
+			return raw, context.Cause(ctx)
+		}
+	}
+}
+
+func (d *dialer) postOnce(ctx context.Context, endpoint, authorization string, body []byte) (raw rawReply, after time.Duration, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+d.address+pathPrefix+endpoint, bytes.NewReader(body))
+	if err != nil {
+		return raw, 0, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	r.GetBody = nil // the transport must not repeat a request by itself
+	r.Header.Set("Content-Type", "application/json")
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	resp, err := d.transport.RoundTrip(r) // follows no redirect, keeps no cookie, knows no proxy
+	if err != nil {
+		return raw, 0, roundTripError(err)
+	}
+	defer resp.Body.Close()
+	raw.header = resp.Header
+	raw.body, err = io.ReadAll(io.LimitReader(resp.Body, maxReplyBody+1))
+	switch {
+	case err != nil:
+		return raw, 0, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case len(raw.body) > maxReplyBody:
+		return raw, 0, fmt.Errorf("%w: larger than %d bytes", ErrReply, maxReplyBody)
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return raw, retryAfter(resp.Header.Get("Retry-After")), nil
+	case resp.StatusCode == http.StatusForbidden:
+		return raw, 0, ErrRefused
+	case resp.StatusCode != http.StatusOK:
+		return raw, 0, fmt.Errorf("%w: status %d", ErrReply, resp.StatusCode)
+	}
+	return raw, 0, nil
+}
+
+// retryAfter reads the header of an initiator that may not be one, and so caps what it asks for.
+func retryAfter(value string) time.Duration {
+	seconds, err := strconv.Atoi(value)
+	if err != nil || seconds < 1 {
+		return time.Second
+	}
+	return min(maxRetryAfter, time.Duration(min(seconds, 3600))*time.Second)
+}
+
+// roundTripError sorts what the transport says: what dial and verify decided stays, alerts are read, and whatever
+// else happens to a connection means that the initiator cannot be reached.
+func roundTripError(err error) error {
+	var mismatch *FingerprintError
+	if errors.As(err, &mismatch) {
+		return mismatch
+	}
+	for _, ours := range []error{ErrNotMicrotrust, ErrNoSession, ErrCertificateNotAsked, ErrServerChanged, ErrConfig, ErrUnreachable} {
+		if errors.Is(err, ours) {
+			return err
+		}
+	}
+	return tlsError(err)
+}

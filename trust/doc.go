@@ -1,0 +1,39 @@
+// Package trust is the hall of microtrust: it puts the rooms together so that machines come to trust each other over a
+// network. A [Service] attaches to a daemon's http.Server and answers joiners while a trust session is open; [Join] is the
+// other side's one call.
+//
+// On the machine that is in the cluster:
+//
+//	svc, err := trust.NewService(trust.Config{Store: store})
+//	mux.Handle(trust.MemberPath, svc.Handler())
+//	srv := &http.Server{Handler: mux}
+//	err = svc.Attach(srv)
+//	go srv.ServeTLS(store.Guard(listener), "", "")
+//	go svc.Run(ctx)
+//	s, err := svc.Open(ctx, session.Config{})
+//	fmt.Println(s.Passphrase().Reveal(), store.Identity().Fingerprint().Short())
+//
+// On the machine that joins:
+//
+//	p, err := hmacauth.ParsePassphrase(typed)
+//	res, err := trust.Join(ctx, "10.0.0.1:9443", trust.JoinConfig{Store: store, Passphrase: p, Verify: ask})
+//
+// # Threat model
+//
+// The network belongs to the attacker. Nothing that crosses it lets anybody test a guess of the passphrase offline; an
+// active attacker tests one guess per exchange, and both sides count. A certificate that is no member's gets through TLS
+// only with the join protocol's own ALPN and only while a session is open, and then reaches the join handler and nothing
+// else of the daemon. Strangers get one and the same refusal for every reason. What a joiner receives is checked whole
+// before anything is stored. See docs/threat-model.md for what is not guaranteed.
+//
+// # Concurrency
+//
+// A Service is safe for concurrent use, and any number of joins run at once. No lock is held over I/O, key derivation,
+// or a callback.
+//
+// # Time
+//
+// Deadlines come from package time, so that whole joins run in a testing/synctest bubble.
+//
+// The normative description of what goes over the wire is docs/protocol.md.
+package trust

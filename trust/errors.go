@@ -1,0 +1,75 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/microtrust/microtrust/certstore"
+)
+
+// Errors of the initiator's side and of configuration.
+var (
+	// ErrConfig is wrapped by what [NewService], [Service.Attach], [Service.Open] and [Join] say of a Config that cannot work.
+	ErrConfig = errors.New("trust: configuration")
+	// ErrNoCluster says that the store is not part of a cluster yet: the first machine calls Store.Bootstrap. From [Service.Open].
+	ErrNoCluster = errors.New("trust: this machine is in no cluster yet; the first machine of a cluster calls Store.Bootstrap")
+	// ErrSessionOpen says that a passphrase session is open already; there is one at a time. From [Service.Open].
+	ErrSessionOpen = errors.New("trust: a trust session is open already")
+)
+
+// Errors of the joiner's side, all from [Join]. What a session says of its end or of this joiner (denied, expired,
+// stopped, a service that does not match) comes as the typed errors of package session.
+var (
+	// ErrUnreachable says that no connection to the initiator could be made, or that it broke and did not come back.
+	ErrUnreachable = errors.New("trust: the initiator cannot be reached")
+	// ErrNoSession says that the initiator's TLS refused this machine as a stranger: no trust session is open there.
+	ErrNoSession = errors.New("trust: no trust session is open at that address")
+	// ErrNotMicrotrust says that the server does not offer the join protocol.
+	ErrNotMicrotrust = errors.New("trust: the server at that address does not speak " + Protocol)
+	// ErrRefused is the one answer that strangers get: the passphrase is wrong, or its attempts are used up, or something
+	// between the machines terminates TLS, so that the two sides see different certificates.
+	ErrRefused = errors.New("trust: refused: the passphrase is wrong or no longer accepted, or something between the machines terminates TLS")
+	// ErrCertificateNotAsked says that the server did not ask for this machine's certificate, without which the join would
+	// not be bound to it.
+	ErrCertificateNotAsked = errors.New("trust: the server did not ask for this machine's certificate")
+	// ErrServerChanged says that a later connection of one join met another certificate than the first.
+	ErrServerChanged = errors.New("trust: the server's certificate changed during the join")
+	// ErrReply says that a reply of the initiator is malformed, or not signed as it must be.
+	ErrReply = errors.New("trust: the initiator's reply is not valid")
+	// ErrMemberSet says that the initiator delivered a member set that does not hold together.
+	ErrMemberSet = errors.New("trust: the member set that the initiator delivered is not valid")
+	// ErrAttemptsUsed says that this machine has sent its proof of this passphrase too often without a verified answer.
+	// Whoever answers can test one guess with each, so it stops.
+	ErrAttemptsUsed = errors.New("trust: too many attempts with this passphrase without a verified answer; open a new session with a new passphrase")
+	// ErrNotVerified wraps what JoinConfig.Verify returned.
+	ErrNotVerified = errors.New("trust: the initiator's fingerprint was not confirmed")
+)
+
+// FingerprintError says that the initiator's certificate is not the pinned one. From [Join], before anything was sent.
+type FingerprintError struct {
+	Want certstore.Fingerprint // pinned in JoinConfig.Fingerprint
+	Got  certstore.Fingerprint // of the certificate that the server proved
+}
+
+// Error names both fingerprints in the form that people compare.
+func (e *FingerprintError) Error() string {
+	return fmt.Sprintf("trust: the server has fingerprint %s, but %s was expected", e.Got.Short(), e.Want.Short())
+}
+
+// Errors that stay inside: strangers see one and the same refusal for all of them, proved peers are told the text.
+var (
+	errRefuse    = errors.New("refused")
+	errMeaning   = errors.New("invalid message")
+	errHandshake = errors.New("the handshake is not known any more")
+)
+
+// clip makes text from a peer safe to print: quoted and short.
+func clip(text string) string {
+	const most = 200
+	if len(text) > most {
+		text = text[:most]
+	}
+	q := strconv.QuoteToGraphic(text)
+	return q[1 : len(q)-1]
+}

@@ -1,0 +1,193 @@
+package trust
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/ratelimit"
+)
+
+// exchange is one request on its way through the gates, with what they have established so far.
+type exchange struct {
+	w        http.ResponseWriter
+	r        *http.Request
+	endpoint string
+	now      time.Time
+	source   netip.Addr
+	peer     certstore.Fingerprint // proved by this TLS connection
+	creds    hmacauth.Credentials
+	hs       *handshake
+	body     []byte
+	stored   []byte // the reply, when the request repeats the newest one
+}
+
+func (x *exchange) request() hmacauth.Request {
+	return hmacauth.Request{Handshake: x.creds.Handshake, Sequence: x.creds.Sequence, Endpoint: x.endpoint, Body: x.body}
+}
+
+// A gate lets a request pass or ends it. Gates change no state that a stranger could use; the one exception, the count of
+// wrong proofs, is what they are for.
+type gate struct {
+	name string
+	pass func(*Service, *exchange) error
+}
+
+// The order is the protocol's (docs/protocol.md, section "Order of checks"): what is cheap comes first, nothing is
+// decoded before its MAC was verified, nothing expensive happens before the limits. The deadlines of the connection and
+// the size of the header are in force before any of these, in the HTTP server.
+func helloGates() []gate {
+	return []gate{
+		{"size", (*Service).gateSize},
+		{"limits", (*Service).gateLimits},
+		{"open", (*Service).gateOpen},
+		{"unsigned", (*Service).gateUnsigned},
+		{"peer", (*Service).gatePeer},
+		{"body", (*Service).gateBody},
+	}
+}
+
+func signedGates() []gate {
+	return []gate{
+		{"size", (*Service).gateSize},
+		{"limits", (*Service).gateLimits},
+		{"open", (*Service).gateOpened},
+		{"header", (*Service).gateHeader},
+		{"peer", (*Service).gatePeer},
+		{"handshake", (*Service).gateHandshake},
+		{"body", (*Service).gateBody},
+		{"mac", (*Service).gateMAC},
+		{"turn", (*Service).gateTurn},
+	}
+}
+
+func (s *Service) gateSize(x *exchange) error {
+	if x.r.ContentLength < 0 || x.r.ContentLength > int64(s.limits.Body) {
+		return errRefuse
+	}
+	return nil
+}
+
+func (s *Service) gateLimits(x *exchange) error {
+	return s.admission.Admit(x.now, x.source)
+}
+
+func (s *Service) gateOpen(*exchange) error {
+	if current := s.newest(); current == nil || !takesProofs(current) {
+		return errRefuse
+	}
+	return nil
+}
+
+// gateOpened lets through what may belong to a handshake of an earlier moment: whoever proved itself hears the end.
+func (s *Service) gateOpened(*exchange) error {
+	if s.newest() == nil {
+		return errRefuse
+	}
+	return nil
+}
+
+func (s *Service) gateUnsigned(x *exchange) error {
+	if len(x.r.Header.Values("Authorization")) != 0 {
+		return errRefuse
+	}
+	return nil
+}
+
+func (s *Service) gateHeader(x *exchange) error {
+	values := x.r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return errRefuse
+	}
+	var err error
+	x.creds, err = hmacauth.ParseAuthorization(values[0])
+	if err != nil || x.creds.HasShare() != (x.endpoint == hmacauth.EndpointJoin) {
+		return errRefuse
+	}
+	return nil
+}
+
+// gatePeer takes the certificate that this very connection proved; connections are pooled, so each request is looked at.
+func (s *Service) gatePeer(x *exchange) error {
+	leaf, err := provedLeaf(x.r.TLS)
+	if err != nil {
+		return err
+	}
+	x.peer = certstore.FingerprintOf(leaf)
+	return nil
+}
+
+func (s *Service) gateHandshake(x *exchange) error {
+	hs, ok := s.handshakes.find(x.now, s.limits.HandshakeLife, x.creds.Handshake)
+	if !ok || hs.joiner != x.peer {
+		return errRefuse
+	}
+	x.hs = hs
+	return nil
+}
+
+func (s *Service) gateBody(x *exchange) error {
+	body := make([]byte, x.r.ContentLength)
+	if _, err := io.ReadFull(x.r.Body, body); err != nil {
+		return errRefuse
+	}
+	x.body = body
+	return nil
+}
+
+func (s *Service) gateMAC(x *exchange) error {
+	if keys := x.hs.proved(); keys != nil {
+		return keys.VerifyRequest(x.request(), x.creds.MAC)
+	}
+	if x.endpoint != hmacauth.EndpointJoin {
+		return errRefuse
+	}
+	return s.verifyProof(x)
+}
+
+func (s *Service) gateTurn(x *exchange) (err error) {
+	x.stored, err = x.hs.accept(x.creds)
+	return err
+}
+
+// pass runs the gates; when one refuses, it answers and returns false. Strangers get the same bytes for every reason
+// but the pace, which they could measure anyway.
+func (s *Service) pass(x *exchange, gates []gate) bool {
+	for _, g := range gates {
+		err := g.pass(s, x)
+		if err == nil {
+			continue
+		}
+		s.log.Debug("join request refused", "endpoint", x.endpoint, "gate", g.name, "source", x.source)
+		var limited *ratelimit.LimitedError
+		if errors.As(err, &limited) {
+			refuseForNow(x.w, limited.RetryAfter)
+		} else {
+			refuse(x.w)
+		}
+		return false
+	}
+	return true
+}
+
+const refusal = `{"error":"refused"}`
+
+func refuse(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(refusal)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusForbidden)
+	io.WriteString(w, refusal)
+}
+
+func refuseForNow(w http.ResponseWriter, after time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(after.Seconds())))))
+	http.Error(w, `{"error":"too many requests"}`, http.StatusTooManyRequests)
+}

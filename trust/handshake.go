@@ -1,0 +1,152 @@
+package trust
+
+import (
+	"context"
+	"crypto/x509"
+	"net/netip"
+	"sync"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/session"
+)
+
+// handshake is what an initiator remembers of one joiner's attempt, from hello until the result is confirmed.
+type handshake struct {
+	id      [16]byte
+	session *session.Session
+	cert    *x509.Certificate // proved by the TLS connection of hello
+	joiner  certstore.Fingerprint
+	source  netip.Addr
+	hello   [32]byte
+	locked  bool // the share came from a random secret: no proof can be right
+
+	mu       sync.Mutex
+	proof    *hmacauth.Initiator // until the one verification
+	keys     *hmacauth.InitiatorKeys
+	offer    session.OfferID
+	last     answered
+	stopPoll context.CancelFunc // releases the poll that waits now
+	set      *delivery          // frozen at the first approved result
+	told     *outcome           // the outcome that ended the join: all that this joiner hears from now on
+}
+
+// answered is the newest request that was accepted, with its reply once there is one, so that a repeated request gets
+// the same bytes and changes nothing.
+type answered struct {
+	sequence uint64
+	mac      hmacauth.MAC
+	body     []byte
+}
+
+// takeProof hands out the exchange for its one verification; nil when that was used already.
+func (h *handshake) takeProof() *hmacauth.Initiator {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.proof
+	h.proof = nil
+	return p
+}
+
+func (h *handshake) setKeys(keys *hmacauth.InitiatorKeys) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keys = keys
+}
+
+// proved returns the keys once the joiner's proof was right, and nil before.
+func (h *handshake) proved() *hmacauth.InitiatorKeys {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.keys
+}
+
+// accept decides what a request with a right MAC is: new, the repetition of the newest one, or out of turn. A request
+// that is let through releases the poll that may still be waiting. For a repetition that was answered before, accept
+// returns that reply.
+func (h *handshake) accept(c hmacauth.Credentials) (stored []byte, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case c.Sequence == h.last.sequence && c.MAC.Equal(h.last.mac):
+		if h.last.body != nil {
+			return h.last.body, nil
+		}
+	case c.Sequence == h.last.sequence+1:
+		h.last = answered{sequence: c.Sequence, mac: c.MAC}
+	default:
+		return nil, errRefuse
+	}
+	h.endPoll()
+	return nil, nil
+}
+
+// settle stores the reply to the request with the given sequence number, unless a newer one came meanwhile.
+func (h *handshake) settle(sequence uint64, body []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.last.sequence == sequence {
+		h.last.body = body
+	}
+}
+
+// polling returns a context for a waiting result request that ends when another request arrives.
+func (h *handshake) polling(parent context.Context, sequence uint64) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.last.sequence != sequence {
+		cancel() // overtaken before it began to wait
+	} else {
+		h.stopPoll = cancel
+	}
+	return ctx, cancel
+}
+
+// release ends the wait of a poll, if one waits.
+func (h *handshake) release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.endPoll()
+}
+
+// endPoll needs h.mu.
+func (h *handshake) endPoll() {
+	if h.stopPoll != nil {
+		h.stopPoll()
+		h.stopPoll = nil
+	}
+}
+
+func (h *handshake) offerID() session.OfferID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.offer
+}
+
+func (h *handshake) setOffer(id session.OfferID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.offer = id
+}
+
+// conclude keeps the outcome that ends the join for this joiner, and lets go of the set that it got.
+func (h *handshake) conclude(o outcome) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = &o
+}
+
+func (h *handshake) concluded() *outcome {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.told
+}
+
+// owed reports whether the joiner has an outcome coming that it has not heard yet.
+func (h *handshake) owed() bool {
+	h.mu.Lock()
+	told, id := h.told, h.offer
+	h.mu.Unlock()
+	return told == nil && h.session.Serving(id)
+}

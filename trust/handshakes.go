@@ -1,0 +1,94 @@
+package trust
+
+import (
+	"sync"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/ratelimit"
+)
+
+// maxProved bounds the handshakes of joiners that know the secret: more than a session admits, so that some may fail.
+const maxProved = 4096
+
+// handshakes holds the unproved ones in a table that a flood cannot make grow, and the proved ones by their joiner, of
+// which each has one at a time: a joiner that starts again replaces its own, and nobody else's.
+type handshakes struct {
+	unproved *ratelimit.Table[[16]byte, *handshake]
+
+	mu       sync.Mutex
+	proved   map[[16]byte]*handshake
+	byJoiner map[certstore.Fingerprint]*handshake
+}
+
+func newHandshakes(most int) handshakes {
+	return handshakes{
+		unproved: ratelimit.NewTable[[16]byte, *handshake](most),
+		proved:   map[[16]byte]*handshake{},
+		byJoiner: map[certstore.Fingerprint]*handshake{},
+	}
+}
+
+func (t *handshakes) begin(now time.Time, life time.Duration, h *handshake) {
+	t.unproved.Expire(now, life)
+	t.unproved.Add(now, h.id, h.source, h)
+}
+
+func (t *handshakes) find(now time.Time, life time.Duration, id [16]byte) (*handshake, bool) {
+	t.mu.Lock()
+	h, ok := t.proved[id]
+	t.mu.Unlock()
+	if ok {
+		return h, true
+	}
+	t.unproved.Expire(now, life)
+	return t.unproved.Get(id)
+}
+
+// drop forgets an unproved handshake: it had its one verification.
+func (t *handshakes) drop(id [16]byte) { t.unproved.Remove(id) }
+
+// promote moves a handshake to the proved ones; false when there are too many.
+func (t *handshakes) promote(h *handshake) bool {
+	t.unproved.Remove(h.id)
+	t.mu.Lock()
+	older := t.byJoiner[h.joiner]
+	if older == nil && len(t.proved) >= maxProved {
+		t.mu.Unlock()
+		return false
+	}
+	if older != nil {
+		delete(t.proved, older.id)
+	}
+	t.proved[h.id] = h
+	t.byJoiner[h.joiner] = h
+	t.mu.Unlock()
+	if older != nil {
+		older.release()
+	}
+	return true
+}
+
+// waiting reports whether a joiner that proved itself is still owed the outcome.
+func (t *handshakes) waiting() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, h := range t.proved {
+		if h.owed() {
+			return true
+		}
+	}
+	return false
+}
+
+// sweep forgets the joiners that have heard how it ended, when a new session begins.
+func (t *handshakes) sweep() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, h := range t.proved {
+		if !h.owed() {
+			delete(t.proved, id)
+			delete(t.byJoiner, h.joiner)
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package trust
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/internal/wire"
+	"github.com/microtrust/microtrust/ratelimit"
+	"github.com/microtrust/microtrust/session"
+)
+
+// pathPrefix is where the endpoints of the join protocol live on a connection with its ALPN.
+const pathPrefix = "/microtrust/2/"
+
+// joinHandler is all that a stranger's connection reaches.
+func (s *Service) joinHandler() http.Handler {
+	answer := map[string]func(*Service, *exchange) (any, error){
+		hmacauth.EndpointJoin:   (*Service).answerJoin,
+		hmacauth.EndpointResult: (*Service).answerResult,
+		hmacauth.EndpointDone:   (*Service).answerDone,
+		hmacauth.EndpointAbort:  (*Service).answerAbort,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{w: w, r: r, now: time.Now(), source: sourceOf(r)}
+		if r.Method != http.MethodPost || len(r.URL.Path) <= len(pathPrefix) || r.URL.Path[:len(pathPrefix)] != pathPrefix {
+			refuse(w)
+			return
+		}
+		x.endpoint = r.URL.Path[len(pathPrefix):]
+		if x.endpoint == hmacauth.EndpointHello {
+			s.serveHello(x)
+		} else if fn, ok := answer[x.endpoint]; ok {
+			s.serveSigned(x, fn)
+		} else {
+			refuse(w)
+		}
+	})
+}
+
+// sourceOf returns the address that limits are counted for; the zero address where there is none, which is a source too.
+func sourceOf(r *http.Request) netip.Addr {
+	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return ap.Addr()
+}
+
+// serveHello begins a handshake. An unknown or locked secret gets a share like any other, from a random secret.
+func (s *Service) serveHello(x *exchange) {
+	if !s.pass(x, helloGates()) {
+		return
+	}
+	hs, reply, err := s.beginHandshake(x)
+	if err != nil {
+		refuse(x.w)
+		return
+	}
+	s.handshakes.begin(x.now, s.limits.HandshakeLife, hs)
+	writeReply(x.w, reply)
+}
+
+func (s *Service) beginHandshake(x *exchange) (*handshake, []byte, error) {
+	var hello helloRequest
+	if err := wire.DecodeJSON(x.body, &hello); err != nil {
+		return nil, nil, err
+	}
+	if hello.Protocol != Protocol || len(hello.Selector) > maxSelector {
+		return nil, nil, errMeaning
+	}
+	open := s.newest()
+	if open == nil || !takesProofs(open) {
+		return nil, nil, errRefuse
+	}
+	public := hmacauth.Handshake{Initiator: s.store.Identity().Fingerprint(), Joiner: x.peer, Session: open.ID(), Selector: hello.Selector}
+	if err := readHex(public.NonceJoiner[:], "nonce", hello.Nonce); err != nil {
+		return nil, nil, err
+	}
+	rand.Read(public.ID[:])
+	rand.Read(public.NonceInitiator[:])
+	secret, locked, err := s.secretFor(open, hello.Selector)
+	if err != nil {
+		return nil, nil, err
+	}
+	proof, share, err := hmacauth.NewInitiator(secret, public, rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	reply, err := wire.EncodeJSON(helloReply{
+		Handshake: hex.EncodeToString(public.ID[:]), Session: hex.EncodeToString(public.Session[:]),
+		Nonce: hex.EncodeToString(public.NonceInitiator[:]), Share: hex.EncodeToString(share[:]),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &handshake{
+		id: public.ID, session: open, cert: x.r.TLS.PeerCertificates[0], joiner: x.peer, source: x.source,
+		hello: hmacauth.HelloHash(x.body, reply), locked: locked, proof: proof,
+	}, reply, nil
+}
+
+// maxSelector is the longest selector in bytes.
+const maxSelector = 64
+
+// secretFor returns the secret that a selector names. There is no telling from outside whether there is one.
+func (s *Service) secretFor(open *session.Session, selector string) (secret hmacauth.Secret, locked bool, err error) {
+	if selector == "" && !errors.Is(open.Cause(), session.ErrExhausted) {
+		return open.Passphrase().Secret(), false, nil
+	}
+	secret, err = hmacauth.RandomSecret(rand.Reader)
+	return secret, true, err
+}
+
+// verifyProof is the one verification that a handshake gets. The attempt is reserved before it and given back when the
+// proof is right; only a well-formed wrong proof stays counted.
+func (s *Service) verifyProof(x *exchange) error {
+	attempt, err := s.reserveAttempt(x)
+	if err != nil {
+		return err
+	}
+	proof := x.hs.takeProof()
+	if proof == nil {
+		attempt.Release()
+		return errRefuse
+	}
+	keys, err := proof.Finish(x.creds.Share, x.hs.hello)
+	if err != nil { // not a share that an honest joiner can send
+		attempt.Release()
+		s.handshakes.drop(x.hs.id)
+		return errRefuse
+	}
+	if err := keys.VerifyRequest(x.request(), x.creds.MAC); err != nil || x.creds.Sequence != 1 {
+		s.handshakes.drop(x.hs.id)
+		s.countWrongProof(x, attempt)
+		return errRefuse
+	}
+	attempt.Release()
+	x.hs.setKeys(keys)
+	if !s.handshakes.promote(x.hs) {
+		return errRefuse
+	}
+	s.keepConnection(x.r)
+	return nil
+}
+
+func (s *Service) reserveAttempt(x *exchange) (*ratelimit.Reservation, error) {
+	if x.hs.locked {
+		return s.attempts.Reserve(x.now, [32]byte{}, math.MaxInt64, x.source)
+	}
+	p := x.hs.session.Passphrase()
+	attempt, err := s.attempts.Reserve(x.now, s.tag(p), budgetOf(p), x.source)
+	if errors.Is(err, ratelimit.ErrExhausted) {
+		x.hs.session.Close(session.ErrExhausted)
+	}
+	return attempt, err
+}
+
+// budgetOf returns how many wrong proofs a secret stands: few for one that a person chose.
+func budgetOf(p hmacauth.Passphrase) ratelimit.Budget {
+	if !p.Generated() {
+		return ratelimit.SuppliedBudget
+	}
+	return ratelimit.BudgetForBits(p.Bits())
+}
+
+// countWrongProof keeps the attempt counted, tells the session, and ends it when its secret is used up.
+func (s *Service) countWrongProof(x *exchange, attempt *ratelimit.Reservation) {
+	wrong := attempt.Fail()
+	if x.hs.locked {
+		return
+	}
+	x.hs.session.WrongProof(wrong)
+	s.log.Warn("wrong proof of the passphrase", "source", x.source, "fingerprint", x.peer, "total", wrong)
+	if wrong >= int64(budgetOf(x.hs.session.Passphrase())) {
+		x.hs.session.Close(session.ErrExhausted)
+	}
+}
+
+// serveSigned answers a request of a joiner that has proved itself, or is just doing so.
+func (s *Service) serveSigned(x *exchange, answer func(*Service, *exchange) (any, error)) {
+	if !s.pass(x, signedGates()) {
+		return
+	}
+	body := x.stored
+	if body == nil {
+		value, err := answer(s, x)
+		if err != nil { // proved peers are told precisely
+			value = stateReply{outcome: outcome{State: stateRefused, Code: session.CodeOf(session.ErrInvalid), Reason: clip(err.Error())}}
+		}
+		if body, err = wire.EncodeJSON(value); err != nil {
+			refuse(x.w)
+			return
+		}
+		x.hs.settle(x.creds.Sequence, body)
+	}
+	mac := x.hs.proved().SignReply(x.request(), x.creds.MAC, hmacauth.Reply{Status: http.StatusOK, Body: body})
+	x.w.Header().Set("Authentication-Info", hmacauth.FormatAuthenticationInfo(mac))
+	writeReply(x.w, body)
+}
+
+func writeReply(w http.ResponseWriter, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	w.Write(body)
+}
+
+// answerJoin takes the intent of a joiner that has just proved the secret.
+func (s *Service) answerJoin(x *exchange) (any, error) {
+	var req joinRequest
+	if err := wire.DecodeJSON(x.body, &req); err != nil {
+		return nil, err
+	}
+	reply := joinReply{
+		outcome: outcome{State: statePending},
+		Name:    s.store.Identity().Name(),
+		Cluster: s.cluster().String(),
+		Expires: int(x.hs.session.Remaining(x.now).Seconds()),
+	}
+	offer, err := session.NewOffer(x.hs.cert, req.intent())
+	if err == nil {
+		x.hs.setOffer(offer.ID())
+		_, err = x.hs.session.Propose(context.WithoutCancel(x.r.Context()), offer)
+	}
+	if err != nil {
+		s.log.Info("joiner not fit for the session", "fingerprint", x.peer, "source", x.source, "reason", err)
+		reply.outcome = outcomeOf(stateRefused, err)
+		x.hs.conclude(reply.outcome)
+		return reply, nil
+	}
+	s.log.Info("joiner proved the passphrase", "name", offer.Intent.Name, "fingerprint", x.peer, "source", x.source)
+	return reply, nil
+}
+
+func (s *Service) cluster() certstore.ClusterID {
+	id, _ := s.store.Cluster()
+	return id
+}

@@ -1,0 +1,232 @@
+package trust
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/ratelimit"
+	"github.com/microtrust/microtrust/session"
+)
+
+// JoinConfig is what [Join] needs. It is copied.
+//
+// How the initiator's fingerprint is verified must be said: exactly one of Fingerprint, Verify and InsecureSkipFingerprint.
+type JoinConfig struct {
+	// Store is this machine's trust store; its identity is the one that joins. Required. It must be empty, or belong to
+	// the cluster that is joined (joining again after a crash).
+	Store *certstore.Store
+	// Passphrase is the one that the initiator shows. Required.
+	Passphrase hmacauth.Passphrase
+
+	// Fingerprint is the initiator's, known beforehand in full. It is compared before anything is sent.
+	Fingerprint certstore.Fingerprint
+	// Verify shows the initiator's fingerprint to a person and returns nil if it is the one that the other screen shows.
+	// It is called once, after the initiator has proved that it knows the passphrase, while the approval of this machine
+	// may already be under way there. Its context ends, with the cause, when the join ends for another reason; Verify must
+	// return then.
+	Verify func(context.Context, Initiator) error
+	// InsecureSkipFingerprint lets the passphrase alone decide. That is safe against everybody who does not know the
+	// passphrase; someone who does can be a man in the middle.
+	InsecureSkipFingerprint bool
+
+	// Addresses are where this machine will serve members, as host:port. They may be empty.
+	Addresses []string
+	// Services are the names and versions of the services that this machine offers; the session may require some.
+	Services map[string]string
+	// Attributes are free and are shown to whoever approves.
+	Attributes map[string]string
+
+	// Wait is how long to keep trying while the initiator cannot be reached or has no session open yet, so that the two
+	// sides can start in any order. Zero means not at all: the first refusal is returned.
+	Wait time.Duration
+	// Progress is called as the join proceeds, from the goroutine of Join, and must not block. It may be nil.
+	Progress func(Progress)
+	// Attempts counts proofs of the passphrase that got no verified answer. Share one among all joins of a process that
+	// may use the same passphrase; nil counts for this call alone.
+	Attempts *ratelimit.Attempts
+	// Dial opens connections; nil means a net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Logger receives what happens; nil discards. No secret ever reaches it.
+	Logger *slog.Logger
+}
+
+// Result is a finished join.
+type Result struct {
+	// Cluster is the cluster that this machine is a member of now.
+	Cluster certstore.ClusterID
+	// Initiator is the member that let this machine in.
+	Initiator Initiator
+	// Members is the store's snapshot: all that is trusted now, this machine included.
+	Members *certstore.Snapshot
+	// SecondSource is the name of the other member from which the set was pulled as well, so that the initiator alone
+	// could not have hidden a removal. Empty when there was none to ask.
+	SecondSource string
+}
+
+// Timing of the joiner. Waits are jittered by a quarter.
+const (
+	reconnectPatience = 30 * time.Second // after the proof, how long a broken connection may take to come back
+	firstBackOff      = 200 * time.Millisecond
+	maxBackOff        = 3 * time.Second
+	maxRetryAfter     = 10 * time.Second
+	abortTime         = 3 * time.Second
+)
+
+// Join makes this machine a member of the cluster of the initiator at address (host:port). It returns when the complete
+// member set is durably stored here and the initiator knows, or with the reason why not; then nothing was stored, unless
+// the error says so.
+//
+// It honours ctx: when ctx ends, the initiator is told, and the error wraps context.Cause(ctx). Joining again after a
+// crash or a cut is safe, with the same or a new session: what was admitted is not asked about again.
+//
+// Errors: see the variables of this package, [FingerprintError], and the errors of package session for what the session
+// decided (denied, expired, stopped, mismatch).
+func Join(ctx context.Context, address string, cfg JoinConfig) (Result, error) {
+	j, err := newJoiner(address, cfg)
+	if err != nil {
+		return Result{}, err
+	}
+	defer j.close()
+	started := time.Now()
+	for retry := 0; ; retry++ {
+		res, err := j.attempt(ctx)
+		if err == nil {
+			return res, nil
+		}
+		if ctx.Err() != nil {
+			return Result{}, fmt.Errorf("trust: join interrupted: %w", context.Cause(ctx))
+		}
+		if !j.mayRetry(err, time.Since(started)) {
+			return Result{}, err
+		}
+		j.report(Progress{Stage: Connecting, Retry: err})
+		if err := pause(ctx, backOff(retry)); err != nil {
+			return Result{}, fmt.Errorf("trust: join interrupted: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// joiner is one call of Join.
+type joiner struct {
+	cfg      JoinConfig
+	address  string
+	intent   session.Intent
+	dialer   *dialer
+	attempts int
+	verified bool // the fingerprint was confirmed; it holds for later attempts with the same certificate
+	tag      [32]byte
+}
+
+func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
+	if cfg.Store == nil || cfg.Passphrase.IsZero() {
+		return nil, fmt.Errorf("%w: Store and Passphrase are required", ErrConfig)
+	}
+	if err := certstore.CheckAddress(address); err != nil {
+		return nil, fmt.Errorf("%w: address of the initiator: %w", ErrConfig, err)
+	}
+	ways := 0
+	for _, way := range []bool{!cfg.Fingerprint.IsZero(), cfg.Verify != nil, cfg.InsecureSkipFingerprint} {
+		if way {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return nil, fmt.Errorf("%w: exactly one of Fingerprint, Verify and InsecureSkipFingerprint must be set", ErrConfig)
+	}
+	id := cfg.Store.Identity()
+	in := session.Intent{Name: id.Name(), Addresses: cfg.Addresses, Services: cfg.Services, Attributes: cfg.Attributes}
+	if err := in.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if cfg.Wait < 0 {
+		return nil, fmt.Errorf("%w: Wait is negative", ErrConfig)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Attempts == nil {
+		var err error
+		if cfg.Attempts, err = ratelimit.NewAttempts(ratelimit.AttemptsConfig{}); err != nil {
+			return nil, err
+		}
+	}
+	tag := cfg.Passphrase.Tag([]byte("microtrust joiner's count of attempts"))
+	return &joiner{cfg: cfg, address: address, intent: in, dialer: newDialer(address, cfg), tag: tag}, nil
+}
+
+func (j *joiner) close() { j.dialer.close() }
+
+func (j *joiner) report(p Progress) {
+	p.Attempt = j.attempts
+	if j.cfg.Progress != nil {
+		j.cfg.Progress(p)
+	}
+}
+
+// mayRetry decides whether a new handshake may follow this error. What the passphrase or the session decided is final.
+func (j *joiner) mayRetry(err error, since time.Duration) bool {
+	if j.dialer.proved() {
+		return errors.Is(err, ErrUnreachable) || errors.Is(err, errHandshake)
+	}
+	return since < j.cfg.Wait && (errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNoSession))
+}
+
+// attempt is one handshake, from the first connection to the stored member set.
+func (j *joiner) attempt(ctx context.Context) (Result, error) {
+	j.attempts++
+	j.report(Progress{Stage: Connecting})
+	c, err := j.hello(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	j.report(Progress{Stage: Proving})
+	other, err := j.prove(ctx, c)
+	if err != nil {
+		return Result{}, err
+	}
+	j.report(Progress{Stage: Waiting, Initiator: other})
+	first, err := j.await(ctx, c, other)
+	if err != nil {
+		return Result{}, j.abort(ctx, c, err)
+	}
+	j.report(Progress{Stage: Storing, Initiator: other})
+	if err := j.take(ctx, c, first, other); err != nil {
+		return Result{}, j.abort(ctx, c, err)
+	}
+	res := Result{Cluster: other.Cluster, Initiator: other}
+	res.SecondSource = j.askSecond(ctx, other)
+	res.Members = j.cfg.Store.Snapshot()
+	j.report(Progress{Stage: Finished, Initiator: other})
+	return res, nil
+}
+
+// backOff grows from firstBackOff to maxBackOff.
+func backOff(retry int) time.Duration {
+	return min(maxBackOff, firstBackOff<<min(retry, 10))
+}
+
+// pause waits about d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(jitter(d))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// jitter varies d by up to a quarter in each direction, so that many machines that start together do not stay together.
+func jitter(d time.Duration) time.Duration {
+	var b [1]byte
+	rand.Read(b[:])
+	return d*3/4 + d/2*time.Duration(b[0])/256
+}

@@ -1,0 +1,132 @@
+package trust
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/microtrust/microtrust/session"
+)
+
+// The bodies of the protocol's messages (docs/protocol.md, section "Messages"). Every body is one JSON object that is
+// decoded strictly; "ext" is the one member reserved for extension, and its content is ignored here.
+
+type helloRequest struct {
+	Protocol string          `json:"protocol"`
+	Nonce    string          `json:"nonce"`
+	Selector string          `json:"selector"`
+	Ext      json.RawMessage `json:"ext,omitempty"`
+}
+
+type helloReply struct {
+	Handshake string          `json:"handshake"`
+	Session   string          `json:"session"`
+	Nonce     string          `json:"nonce"`
+	Share     string          `json:"share"`
+	Ext       json.RawMessage `json:"ext,omitempty"`
+}
+
+type joinRequest struct {
+	Name       string            `json:"name"`
+	Addresses  []string          `json:"addresses"`
+	Services   map[string]string `json:"services"`
+	Attributes map[string]string `json:"attributes"`
+	Ext        json.RawMessage   `json:"ext,omitempty"`
+}
+
+type joinReply struct {
+	outcome
+	Name    string          `json:"name"`
+	Cluster string          `json:"cluster"`
+	Expires int             `json:"expires"` // seconds until the session ends
+	Ext     json.RawMessage `json:"ext,omitempty"`
+}
+
+type resultRequest struct {
+	Page int             `json:"page"`
+	Ext  json.RawMessage `json:"ext,omitempty"`
+}
+
+type resultReply struct {
+	outcome
+	Cluster    string          `json:"cluster,omitempty"`
+	Digest     string          `json:"digest,omitempty"`
+	Page       int             `json:"page"`
+	Pages      int             `json:"pages"`
+	Statements [][]byte        `json:"statements,omitempty"`
+	Ext        json.RawMessage `json:"ext,omitempty"`
+}
+
+type doneRequest struct {
+	Digest  string          `json:"digest"`
+	Profile []byte          `json:"profile"`
+	Ext     json.RawMessage `json:"ext,omitempty"`
+}
+
+type abortRequest struct {
+	Reason string          `json:"reason"`
+	Ext    json.RawMessage `json:"ext,omitempty"`
+}
+
+type stateReply struct {
+	outcome
+	Ext json.RawMessage `json:"ext,omitempty"`
+}
+
+// outcome is where a joiner stands, as every signed reply tells it. Code and Reason are set for the states that end the
+// join: the code is for programs, the reason for people.
+type outcome struct {
+	State  string `json:"state"`
+	Code   string `json:"code,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// The states of an outcome.
+const (
+	statePending  = "pending"
+	stateApproved = "approved"
+	stateJoined   = "joined"
+	stateRefused  = "refused" // this joiner: denied, failed, or not fit for the session
+	stateEnded    = "ended"   // the session
+)
+
+func (r joinRequest) intent() session.Intent {
+	return session.Intent{Name: r.Name, Addresses: r.Addresses, Services: r.Services, Attributes: r.Attributes}
+}
+
+func joinRequestOf(in session.Intent) joinRequest {
+	r := joinRequest{Name: in.Name, Addresses: in.Addresses, Services: in.Services, Attributes: in.Attributes}
+	// Absent and empty are the same intent, so they have the same encoding.
+	if r.Addresses == nil {
+		r.Addresses = []string{}
+	}
+	if r.Services == nil {
+		r.Services = map[string]string{}
+	}
+	if r.Attributes == nil {
+		r.Attributes = map[string]string{}
+	}
+	return r
+}
+
+// err returns the error that an ending outcome stands for, or nil.
+func (o outcome) err() error {
+	switch o.State {
+	case statePending, stateApproved, stateJoined:
+		return nil
+	case stateRefused, stateEnded:
+		return session.ErrorFromCode(o.Code, o.Reason)
+	}
+	return fmt.Errorf("%w: unknown state %q", ErrReply, clip(o.State))
+}
+
+// readHex fills into from lower-case hexadecimal of exactly that length.
+func readHex(into []byte, field, text string) error {
+	if len(text) == hex.EncodedLen(len(into)) && text == strings.ToLower(text) {
+		if _, err := hex.Decode(into, []byte(text)); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s: want %d lower-case hexadecimal digits", errMeaning, field, hex.EncodedLen(len(into)))
+}

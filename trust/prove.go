@@ -1,0 +1,169 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/ratelimit"
+)
+
+const (
+	// joinerBudget is how many proofs of one passphrase a joiner sends without a verified answer.
+	joinerBudget ratelimit.Budget = 5
+	// provePatience is how long the very same proof is repeated over a broken connection; the initiator keeps an
+	// unproved handshake no longer than three times that.
+	provePatience = 10 * time.Second
+)
+
+// prove sends this side's proof with the intent and verifies the initiator's. This side goes first, so whoever answers
+// can test one guess with it: the attempt is counted from before it is sent until a verified answer is there.
+func (j *joiner) prove(ctx context.Context, c *conversation) (Initiator, error) {
+	attempt, err := j.reserve(ctx)
+	if err != nil {
+		return Initiator{}, err
+	}
+	reply, err := callFor[joinReply](ctx, c, hmacauth.EndpointJoin, joinRequestOf(j.intent), provePatience)
+	if err != nil {
+		attempt.Fail()
+		return Initiator{}, err
+	}
+	attempt.Release()
+	j.dialer.setProved()
+	if err := reply.err(); err != nil {
+		return Initiator{}, err
+	}
+	other := Initiator{Name: reply.Name, Fingerprint: j.dialer.fingerprint(), Address: j.address}
+	if err := certstore.CheckName(other.Name); err != nil {
+		return Initiator{}, fmt.Errorf("%w: join: name: %w", ErrReply, err)
+	}
+	if err := readHex(other.Cluster[:], "cluster", reply.Cluster); err != nil {
+		return Initiator{}, fmt.Errorf("%w: join: %w", ErrReply, err)
+	}
+	if mine, ok := j.cfg.Store.Cluster(); ok && mine != other.Cluster {
+		return Initiator{}, j.abort(ctx, c, certstore.ErrOtherCluster)
+	}
+	return other, nil
+}
+
+// reserve counts an attempt, after the back-off that earlier ones earned.
+func (j *joiner) reserve(ctx context.Context) (*ratelimit.Reservation, error) {
+	for {
+		attempt, err := j.cfg.Attempts.Reserve(time.Now(), j.tag, joinerBudget, netip.Addr{})
+		var limited *ratelimit.LimitedError
+		switch {
+		case err == nil:
+			return attempt, nil
+		case errors.As(err, &limited):
+			if pause(ctx, limited.RetryAfter) != nil {
+				return nil, context.Cause(ctx)
+			}
+		default:
+			return nil, fmt.Errorf("%w: %w", ErrAttemptsUsed, err)
+		}
+	}
+}
+
+// await waits for two decisions that are made at the same time: the approval there, and the comparison of the
+// fingerprint here. It returns the first page of the result. Nothing is stored before both are made.
+func (j *joiner) await(ctx context.Context, c *conversation, other Initiator) (resultReply, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	type polled struct {
+		reply resultReply
+		err   error
+	}
+	polls := make(chan polled, 1)
+	go func() {
+		reply, err := poll(ctx, c)
+		polls <- polled{reply, err}
+	}()
+	verdict := j.startVerify(ctx, other)
+	var first *resultReply
+	for first == nil || verdict != nil {
+		select {
+		case p := <-polls:
+			if p.err != nil {
+				cancel(p.err) // the person need not compare any longer
+				return resultReply{}, p.err
+			}
+			first = &p.reply
+		case err := <-verdict:
+			verdict = nil
+			if err != nil {
+				cancel(err)
+				if first == nil {
+					<-polls // the sequence is free again
+				}
+				return resultReply{}, fmt.Errorf("%w: %w", ErrNotVerified, err)
+			}
+			j.verified = true
+		}
+	}
+	cancel(nil)
+	return *first, nil
+}
+
+// startVerify asks whether the fingerprint is right, unless that was said before.
+func (j *joiner) startVerify(ctx context.Context, other Initiator) <-chan error {
+	if j.cfg.Verify == nil || j.verified {
+		return nil
+	}
+	verdict := make(chan error, 2)
+	go func() { verdict <- j.cfg.Verify(ctx, other) }()
+	context.AfterFunc(ctx, func() { verdict <- context.Cause(ctx) }) // a Verify that does not return holds nobody up
+	return verdict
+}
+
+// poll asks for the result until there is one.
+func poll(ctx context.Context, c *conversation) (resultReply, error) {
+	for {
+		asked := time.Now()
+		reply, err := callFor[resultReply](ctx, c, hmacauth.EndpointResult, resultRequest{}, reconnectPatience)
+		if errors.Is(err, ErrRefused) {
+			err = fmt.Errorf("%w: %w", errHandshake, err) // proved before, so the initiator has forgotten it
+		}
+		if err != nil {
+			return reply, err
+		}
+		if reply.State != statePending {
+			return reply, reply.err()
+		}
+		if time.Since(asked) < firstBackOff && pause(ctx, firstBackOff) != nil { // an initiator that does not wait is not hammered
+			return reply, context.Cause(ctx)
+		}
+	}
+}
+
+// abort tells the initiator why this side leaves, unless it is the initiator who ended it, and returns the reason. It
+// works when ctx has ended, which is the usual reason.
+func (j *joiner) abort(ctx context.Context, c *conversation, reason error) error {
+	text := ""
+	switch {
+	case ctx.Err() != nil:
+		text = "the joining side was interrupted"
+	case errors.Is(reason, ErrNotVerified):
+		text = "the fingerprint was not confirmed on the joining side"
+	case errors.Is(reason, ErrMemberSet):
+		text = "the member set was not valid on the joining side"
+	case errors.Is(reason, certstore.ErrOtherCluster):
+		text = "the joining side is in another cluster"
+	case errors.Is(reason, errStore):
+		text = "the joining side could not store the member set"
+	default:
+		return reason
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
+	defer cancel()
+	// Whether the last request arrived before it was given up is not known: if it did not, its number is the next one.
+	if _, err := c.call(ctx, hmacauth.EndpointAbort, abortRequest{Reason: text}, 0); errors.Is(err, ErrRefused) {
+		c.mu.Lock()
+		c.sequence -= 2
+		c.mu.Unlock()
+		c.call(ctx, hmacauth.EndpointAbort, abortRequest{Reason: text}, 0)
+	}
+	return reason
+}

@@ -1,0 +1,189 @@
+package trust
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/ratelimit"
+	"github.com/microtrust/microtrust/session"
+)
+
+// Protocol is the name of the join protocol and of its ALPN (docs/protocol.md).
+const Protocol = hmacauth.Protocol
+
+// Config is what a [Service] needs. It is copied.
+type Config struct {
+	// Store is the member's trust store; its identity is the one that the service shows. Required. The service uses it and
+	// does not close it.
+	Store *certstore.Store
+	// Logger receives what happens; nil discards. No secret ever reaches it.
+	Logger *slog.Logger
+	// Limits bounds what strangers can make the service spend. The zero value is the protocol's defaults.
+	Limits Limits
+	// Admission paces requests of strangers and members on the join protocol, per source and in all. The zero value is
+	// the defaults of package ratelimit.
+	Admission ratelimit.AdmissionConfig
+	// Attempts slows sources that send wrong proofs. The zero value is the defaults of package ratelimit.
+	Attempts ratelimit.AttemptsConfig
+	// Sync is how often Run exchanges digests with the other members, give or take a fifth. Zero means 30 s, and negative is
+	// refused. What changes here is pushed at once whatever this says.
+	Sync time.Duration
+}
+
+// Service is a member's side of microtrust: it opens trust sessions, answers joiners, and keeps the store in step with
+// the other members while [Service.Run] runs. It is safe for concurrent use.
+type Service struct {
+	store     *certstore.Store
+	log       *slog.Logger
+	limits    Limits
+	sync      time.Duration
+	admission *ratelimit.Admission
+	attempts  *ratelimit.Attempts
+	tag       func(hmacauth.Passphrase) [32]byte // keyed, so that the counters do not hold the secret
+
+	handshakes handshakes
+	strangers  *ratelimit.Table[*strangerConn, *strangerConn]
+
+	mu      sync.Mutex
+	current *session.Session // the newest one; served until its grace period is over
+}
+
+// NewService returns a service over the config's store. It opens nothing and starts nothing. Errors wrap [ErrConfig].
+func NewService(cfg Config) (*Service, error) {
+	if cfg.Store == nil {
+		return nil, fmt.Errorf("%w: Store is required", ErrConfig)
+	}
+	if cfg.Sync < 0 {
+		return nil, fmt.Errorf("%w: Sync is negative; zero means the default", ErrConfig)
+	}
+	limits, err := cfg.Limits.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	admission, err := ratelimit.NewAdmission(cfg.Admission)
+	if err != nil {
+		return nil, fmt.Errorf("%w: Admission: %w", ErrConfig, err)
+	}
+	attempts, err := ratelimit.NewAttempts(cfg.Attempts)
+	if err != nil {
+		return nil, fmt.Errorf("%w: Attempts: %w", ErrConfig, err)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	orDefault(&cfg.Sync, 30*time.Second)
+	key := make([]byte, 32)
+	rand.Read(key)
+	return &Service{
+		store:      cfg.Store,
+		log:        cfg.Logger,
+		limits:     limits,
+		sync:       cfg.Sync,
+		admission:  admission,
+		attempts:   attempts,
+		tag:        func(p hmacauth.Passphrase) [32]byte { return p.Tag(key) },
+		handshakes: newHandshakes(limits.Handshakes),
+		strangers:  ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
+	}, nil
+}
+
+// Open starts a trust session: from now on, and until the session ends, joiners that prove its passphrase are offered for
+// approval. The session ends at its deadline, when it is closed, when its limit is reached or when ctx ends. Joiners that
+// were admitted are served for a grace period after that.
+//
+// Errors: [ErrNoCluster] when the store is in no cluster yet, [ErrSessionOpen] while another session is open, and what
+// session.New says of cfg.
+func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Session, error) {
+	if _, ok := s.store.Cluster(); !ok {
+		return nil, ErrNoCluster
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != nil && s.current.Open() {
+		return nil, ErrSessionOpen
+	}
+	opened, err := session.New(cfg, session.Hooks{Admit: s.admit, Admitted: s.admitted, NameHolder: s.nameHolder})
+	if err != nil {
+		return nil, err
+	}
+	s.current = opened
+	s.handshakes.sweep()
+	go s.follow(ctx, opened)
+	s.log.Info("trust session opened", "session", opened, "deadline", opened.Deadline())
+	return opened, nil
+}
+
+// follow ends the session with its context, and says in the log how it ended.
+func (s *Service) follow(ctx context.Context, opened *session.Session) {
+	select {
+	case <-ctx.Done():
+		opened.Close(&session.StoppedError{Reason: "the initiator shut down"})
+	case <-opened.Done():
+	}
+	s.log.Info("trust session closed", "session", opened, "cause", opened.Cause(), "wrong_proofs", opened.WrongProofs())
+}
+
+// admit makes the approved offer a member, durably.
+func (s *Service) admit(ctx context.Context, o session.Offer) error {
+	m, err := s.store.Admit(ctx, admission(o))
+	if err != nil {
+		return err
+	}
+	s.log.Info("member admitted", "name", m.Name, "fingerprint", m.Fingerprint)
+	return nil
+}
+
+// admitted reports whether this very offer was admitted before, perhaps in an earlier session: then the joiner lost the
+// connection or crashed, and gets the set without being asked about again.
+func (s *Service) admitted(o session.Offer) bool {
+	_, ok := s.store.Admitted(admission(o))
+	return ok
+}
+
+func admission(o session.Offer) certstore.AdmitRequest {
+	return certstore.AdmitRequest{Certificate: o.Certificate, Name: o.Intent.Name, Offer: o.ID()}
+}
+
+func (s *Service) nameHolder(name string) (certstore.Fingerprint, bool) {
+	m, err := s.store.Snapshot().ByName(name)
+	var conflict *certstore.NameConflictError
+	if errors.As(err, &conflict) {
+		return certstore.Fingerprint{}, true // held twice already: nobody may come in under it
+	}
+	if err != nil {
+		return certstore.Fingerprint{}, false
+	}
+	return m.Fingerprint, true
+}
+
+// newest returns the newest session, whether it is open or not; nil before the first.
+func (s *Service) newest() *session.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
+// openToStrangers tells the TLS layer whether a certificate that is no member's may reach the join handler: while a
+// session is open, and after its end for as long as a joiner that proved itself has not heard how it ended.
+func (s *Service) openToStrangers() bool {
+	current := s.newest()
+	return current != nil && (takesProofs(current) || s.handshakes.waiting())
+}
+
+// takesProofs reports whether a handshake may begin: in an open session, and in one that ended while a joiner that it
+// approved may still come back.
+func takesProofs(current *session.Session) bool {
+	select {
+	case <-current.Ended():
+		return false
+	default:
+		return true
+	}
+}
