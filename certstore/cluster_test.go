@@ -68,7 +68,7 @@ func begin(t testing.TB, first *certstore.Identity, seed byte, recovery *certsto
 	l := &ledger{t: t}
 	g := &certstore.Genesis{Random: [32]byte{seed}, Name: first.Name(), Certificate: first.Certificate().Raw}
 	if recovery != nil {
-		g.Recovery = certstore.PublicKeyDER(recovery)
+		g.Recovery = recovery.PublicKeyDER()
 	}
 	s := l.issue(first, g)
 	l.cluster = s.Cluster()

@@ -21,7 +21,7 @@ func drawHistory(t *rapid.T, ids []*certstore.Identity, size int) *ledger {
 	l := &ledger{t: t}
 	g := &certstore.Genesis{Name: "m0", Certificate: ids[0].Certificate().Raw}
 	if recovery != nil {
-		g.Recovery = certstore.PublicKeyDER(recovery)
+		g.Recovery = recovery.PublicKeyDER()
 	}
 	l.cluster = l.issue(ids[0], g).Cluster()
 	var admits []*certstore.Statement

@@ -22,12 +22,6 @@ func Issue(id *Identity, cluster ClusterID, c content) (*Statement, error) {
 	return signStatement(id, cluster, time.Unix(1_700_000_000, 0), c)
 }
 
-// SignBody signs any bytes, in no statement's place.
-func SignBody(id *Identity, body []byte) ([]byte, error) { return id.sign(body) }
-
-// PublicKeyDER returns the SubjectPublicKeyInfo of an identity.
-func PublicKeyDER(id *Identity) []byte { return id.publicKeyDER() }
-
 // WithSignature returns s with another signature, valid or not.
 func WithSignature(s *Statement, signature []byte) *Statement {
 	c := *s

@@ -16,7 +16,7 @@ import (
 
 // bodyOf starts a body with a header that is right for id.
 func bodyOf(kind string, cluster []byte, id *certstore.Identity) *wire.Fields {
-	return wire.NewFields(certstore.StatementLabel).String(kind).Bytes(cluster).Bytes(certstore.PublicKeyDER(id)).Uint64(1)
+	return wire.NewFields(certstore.StatementLabel).String(kind).Bytes(cluster).Bytes(id.PublicKeyDER()).Uint64(1)
 }
 
 func TestParseStatementRefusesBodies(t *testing.T) {
@@ -97,7 +97,7 @@ func TestParseStatementRefusesBodies(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, len(negative), 44)
 	for _, row := range negative {
-		signature, err := certstore.SignBody(id, row.body)
+		signature, err := id.Sign(row.body)
 		require.NoError(t, err)
 		_, err = certstore.ParseStatement(row.body, signature)
 		require.ErrorIs(t, err, certstore.ErrStatement, row.reason)
@@ -108,7 +108,7 @@ func TestParseStatementRefusesBodies(t *testing.T) {
 		remove(many(certstore.MaxKeep)...), profile(1, nil), profile(1<<32, []string{"a:1", "a:1"}, "a", "", "b", "ü"),
 	}
 	for i, f := range positive {
-		signature, err := certstore.SignBody(id, f.Encoding())
+		signature, err := id.Sign(f.Encoding())
 		require.NoError(t, err)
 		s, err := certstore.ParseStatement(f.Encoding(), signature)
 		require.NoError(t, err, "row %d", i)
@@ -121,7 +121,7 @@ func TestParseStatementRefusesSignatures(t *testing.T) {
 	ids := people(t, 2)
 	l, genesis := begin(t, ids[0], 1, nil)
 	body := genesis.Body()
-	byOther, err := certstore.SignBody(ids[1], body)
+	byOther, err := ids[1].Sign(body)
 	require.NoError(t, err)
 	flipped := genesis.Signature()
 	flipped[10] ^= 1
@@ -186,7 +186,7 @@ func TestStatementViews(t *testing.T) {
 	hidden := cmpopts.IgnoreUnexported(certstore.Genesis{}, certstore.Admission{})
 	g, ok := genesis.Genesis()
 	require.True(t, ok)
-	require.Equal(t, certstore.PublicKeyDER(ids[2]), g.Recovery)
+	require.Equal(t, ids[2].PublicKeyDER(), g.Recovery)
 	gotAdmit, ok := admit.Admit()
 	require.True(t, ok)
 	require.Empty(t, cmp.Diff(*a, gotAdmit, hidden))

@@ -346,7 +346,7 @@ func TestSmallestSignature(t *testing.T) {
 	var variants []*certstore.Statement
 	smallest := known.Signature()
 	for range 8 {
-		signature, err := certstore.SignBody(id, known.Body())
+		signature, err := id.Sign(known.Body())
 		require.NoError(t, err)
 		v, err := certstore.ParseStatement(known.Body(), signature)
 		require.NoError(t, err)
