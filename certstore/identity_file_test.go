@@ -253,13 +253,50 @@ func TestCreationAtTheSameTime(t *testing.T) {
 	require.Len(t, entries, 1, "leftovers stay")
 }
 
-func TestCreationInReadOnlyDirectory(t *testing.T) {
-	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
-		t.Skip("permissions do not bind this user")
+func TestCreationInEmptyIdentityDirectory(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a directory cannot be renamed onto another on Windows")
 	}
 	dir := t.TempDir()
-	require.NoError(t, os.Chmod(dir, 0o500))
-	_, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256})
-	require.ErrorIs(t, err, os.ErrPermission)
-	require.Len(t, content(t, dir), 1, "something was left behind")
+	place(t, dir, nil)
+	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256})
+	require.NoError(t, err)
+	loaded, err := certstore.LoadIdentity(dir)
+	require.NoError(t, err)
+	require.Equal(t, id.Fingerprint(), loaded.Fingerprint())
+}
+
+func TestCreationWhereNothingCanBeWritten(t *testing.T) {
+	cfg := certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256}
+	checked := 0
+	if runtime.GOOS == "linux" { // where not even root can make a directory
+		_, err := certstore.LoadOrCreateIdentity("/proc/self", cfg)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, certstore.ErrNoIdentity)
+		checked++
+	}
+	if runtime.GOOS != "windows" && os.Geteuid() != 0 { // root is not bound by permissions
+		dir := t.TempDir()
+		require.NoError(t, os.Chmod(dir, 0o500))
+		_, err := certstore.LoadOrCreateIdentity(dir, cfg)
+		require.ErrorIs(t, err, os.ErrPermission)
+		require.Len(t, content(t, dir), 1, "something was left behind")
+		checked++
+	}
+	if checked == 0 {
+		t.Skip("no directory that this user cannot write")
+	}
+}
+
+// A certificate elsewhere, reached through a link out of the directory, is not read.
+func TestLoadIdentityDoesNotLeaveTheDirectory(t *testing.T) {
+	elsewhere, dir := t.TempDir(), t.TempDir()
+	_, err := certstore.LoadOrCreateIdentity(elsewhere, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256})
+	require.NoError(t, err)
+	if err := os.Symlink(filepath.Join(elsewhere, "identity"), filepath.Join(dir, "identity")); err != nil {
+		t.Skipf("no symbolic links: %v", err)
+	}
+	_, err = certstore.LoadIdentity(dir)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, certstore.ErrNoIdentity)
 }

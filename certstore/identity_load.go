@@ -24,7 +24,7 @@ const (
 // content. An operator may put files of an own authority there. The key must be for its owner alone (0600, in a directory
 // with 0700), otherwise the error wraps ErrPermissions and says what to run. Without identity the error wraps
 // ErrNoIdentity, with one of the two files missing ErrIdentityIncomplete, with unusable ones ErrIdentity. Nothing is ever
-// changed. Permissions are not looked at on Windows.
+// changed. Symbolic links that lead out of dir are refused. Permissions are not looked at on Windows.
 func LoadIdentity(dir string) (*Identity, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {

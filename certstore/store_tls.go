@@ -12,7 +12,9 @@ import (
 // configuration and may add to it, but must leave ClientAuth, VerifyConnection, GetConfigForClient and
 // SessionTicketsDisabled alone. A removal acts on new connections: put Require before handlers, and Guard beneath
 // connections that carry something else. See docs/trust-store.md, "TLS".
-func (s *Store) ServerTLS(cfg ServerTLSConfig) *tls.Config { return serverTLS(s.identity, s.Snapshot, cfg) }
+func (s *Store) ServerTLS(cfg ServerTLSConfig) *tls.Config {
+	return serverTLS(s.identity, s.Snapshot, cfg)
+}
 
 // ClientTLS returns the configuration of a client that calls the member with this name. In every handshake the server must
 // prove a certificate, valid at that moment, of the member that the current snapshot knows by the name; otherwise the
@@ -30,7 +32,9 @@ func (s *Store) ClientTLS(name string) *tls.Config { return clientTLS(s.identity
 // A URL https://<name>/… without port goes to the addresses that the member has published, in order, until one of them
 // answers and is the member, or to port 443 of the name if it has published none. Any other host and port is dialled as it
 // stands, and must be the same member. Only https is sent; proxies are not used.
-func (s *Store) Transport(name string) http.RoundTripper { return newTransport(s.identity, s.Snapshot, name) }
+func (s *Store) Transport(name string) http.RoundTripper {
+	return newTransport(s.identity, s.Snapshot, name)
+}
 
 // Require returns a handler that passes on to next the requests of members, with the member in the context for MemberFrom,
 // and answers all others 403 with one line of text. It asks the current snapshot for each request, at a cost that does

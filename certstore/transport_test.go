@@ -123,8 +123,8 @@ func TestTransportRefuses(t *testing.T) {
 }
 
 func TestTransportFindsPublishedAddress(t *testing.T) {
-	for _, address := range loopbacks(t) {
-		p := newPair(t, address, false, whoAmI)
+	for i, address := range append(loopbacks(t), "127.0.0.1:0") {
+		p := newPair(t, address, i == 0, whoAmI)
 		p.trust(p.server, p.client)
 		body, err := get(p.httpClient(t), "https://micro01/")
 		require.NoError(t, err)
