@@ -48,14 +48,12 @@ func Start(in Input, random io.Reader) (*State, Share, error) {
 		return nil, Share{}, ErrRandom
 	}
 	var secret ristretto.Scalar
-	if secret.SetReduced(&uniform).IsNonZeroI() == 0 {
-		return nil, Share{}, ErrRandom
-	}
+	secret.SetReduced(&uniform)
 	var generator, point ristretto.Point
 	generator.DeriveDalek(generatorString(in))
 	var own Share
 	point.ScalarMult(&generator, &secret).BytesInto((*[32]byte)(&own))
-	if isIdentity(own) {
+	if isIdentity(own) { // the scalar was zero
 		return nil, Share{}, ErrRandom
 	}
 	return newState(secret, own, bytes.Clone(in.SID)), own, nil
@@ -99,12 +97,12 @@ func (s *State) FinishResponder(ya Share, adA, adB []byte) ([]byte, error) {
 	return s.finish(ya, func(own Share) []byte { return transcript(ya, adA, own, adB) })
 }
 
-// multiply is the draft's scalar_mult_vfy: it decodes strictly, multiplies in constant time and refuses the identity
-// as input and as result.
+// multiply is the draft's scalar_mult_vfy: it decodes strictly, multiplies in constant time and refuses the identity as
+// result. The order of the group is prime and the scalar is not zero, so that is the result for the identity alone.
 func multiply(secret *ristretto.Scalar, peer Share) ([32]byte, error) {
 	var point ristretto.Point
 	var k [32]byte
-	if !point.SetBytes((*[32]byte)(&peer)) || isIdentity(peer) {
+	if !point.SetBytes((*[32]byte)(&peer)) {
 		return k, ErrShare
 	}
 	point.ScalarMult(&point, secret).BytesInto(&k)

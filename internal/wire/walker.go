@@ -93,7 +93,7 @@ func (w *walker) array(t reflect.Type, path string, depth int) error {
 	}
 	n := 0
 	for w.enter(); !w.leave(']'); n++ {
-		if err := w.value(each, cut(path)+"["+strconv.Itoa(n)+"]", depth); err != nil {
+		if err := w.value(each, path+"["+strconv.Itoa(n)+"]", depth); err != nil {
 			return err
 		}
 	}
