@@ -87,7 +87,11 @@ func writeIdentity(root *os.Root, temp string, id *Identity, key crypto.Signer) 
 	if err := syncDir(root, temp); err != nil {
 		return err
 	}
-	// Renaming onto a directory that is not empty fails, so nothing that is there is lost.
+	// An operator may have made the directory. One that is not empty can be neither removed nor renamed onto, so nothing
+	// that is there is lost.
+	if info, err := root.Lstat(identityDir); err == nil && info.IsDir() {
+		_ = root.Remove(identityDir)
+	}
 	if err := root.Rename(temp, identityDir); err != nil {
 		return err
 	}

@@ -254,9 +254,6 @@ func TestCreationAtTheSameTime(t *testing.T) {
 }
 
 func TestCreationInEmptyIdentityDirectory(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("a directory cannot be renamed onto another on Windows")
-	}
 	dir := t.TempDir()
 	place(t, dir, nil)
 	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256})

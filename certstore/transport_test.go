@@ -3,6 +3,7 @@ package certstore_test
 import (
 	"crypto/tls"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -43,7 +44,7 @@ func newPair(t *testing.T, address string, guarded bool, handler http.HandlerFun
 	p.web.Listener = listener
 	p.web.EnableHTTP2 = true
 	p.web.TLS = certstore.ServerTLS(p.server, p.seenByServer.Load, certstore.ServerTLSConfig{})
-	p.web.Config.ErrorLog = nil
+	p.web.Config.ErrorLog = log.New(io.Discard, "", 0)
 	p.web.StartTLS()
 	t.Cleanup(p.web.Close)
 	return p
