@@ -97,6 +97,11 @@ func TestEvaluate(t *testing.T) {
 			l.issue(m0, admission(m1, certstore.MayRemove))
 			l.admit(m1, m2)
 		}, "m0 m1"},
+		{"nor anybody who could take away", func(l *ledger, _ *certstore.Statement) {
+			l.issue(m0, admission(m1, certstore.MayRemove))
+			l.admit(m1, m2)
+			l.remove(m2, m0)
+		}, "m0 m1"},
 		{"who may not remove removes nobody else", func(l *ledger, _ *certstore.Statement) {
 			l.issue(m0, admission(m1, certstore.MayAdmit))
 			l.remove(m1, m0)
@@ -153,7 +158,7 @@ func TestEvaluate(t *testing.T) {
 			require.Equal(t, row.want, l.names())
 		})
 	}
-	require.GreaterOrEqual(t, len(rows), 27)
+	require.GreaterOrEqual(t, len(rows), 28)
 }
 
 // TestHeirIsFixedByRemovals holds the rule that a removal never lets a second heir take the place of the first.
