@@ -2,6 +2,9 @@ package certstore
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -28,8 +31,9 @@ type Identity struct {
 
 // closureSigner is a crypto.Signer whose private key cannot be reached by reflection.
 type closureSigner struct {
-	public crypto.PublicKey
-	sign   signer
+	public  crypto.PublicKey
+	sign    signer
+	foreign bool // not one of the standard library's keys: it may be hardware, and is not believed
 }
 
 func (s *closureSigner) Public() crypto.PublicKey { return s.public }
@@ -64,8 +68,16 @@ func NewIdentity(chain []*x509.Certificate, key crypto.Signer) (*Identity, error
 		chain:       slices.Clone(chain),
 		fingerprint: FingerprintOf(leaf),
 		key:         KeyIDOf(leaf),
-		signer:      &closureSigner{public: leaf.PublicKey, sign: key.Sign},
+		signer:      &closureSigner{public: leaf.PublicKey, sign: key.Sign, foreign: isForeign(key)},
 	}, nil
+}
+
+func isForeign(key crypto.Signer) bool {
+	switch key.(type) {
+	case *ecdsa.PrivateKey, ed25519.PrivateKey, *rsa.PrivateKey:
+		return false
+	}
+	return true
 }
 
 func checkChain(chain []*x509.Certificate) error {
@@ -134,12 +146,15 @@ func (id *Identity) LogValue() slog.Value {
 // publicKeyDER returns the SubjectPublicKeyInfo of the leaf. The caller must not change it.
 func (id *Identity) publicKeyDER() []byte { return id.chain[0].RawSubjectPublicKeyInfo }
 
-// sign signs message so that verifySignature accepts it under publicKeyDER. It checks that itself, since a key in
-// hardware may fail or choose other parameters.
+// sign signs message so that verifySignature accepts it under publicKeyDER. It checks that itself for a key of another's
+// making, since hardware may fail or choose other parameters; for the standard library's keys that would be most of the cost.
 func (id *Identity) sign(message []byte) ([]byte, error) {
 	signature, err := signMessage(id.signer.public, id.signer.sign, message)
 	if err != nil {
 		return nil, fmt.Errorf("certstore: sign with the key of %s: %w", id, err)
+	}
+	if !id.signer.foreign {
+		return signature, nil
 	}
 	if err := verifySignature(id.publicKeyDER(), message, signature); err != nil {
 		return nil, fmt.Errorf("certstore: the key of %s produced a signature that does not verify: %w", id, err)
