@@ -28,11 +28,11 @@ type OfferID [32]byte
 // String returns the id as 64 lower-case hexadecimal digits.
 func (id OfferID) String() string { return hex.EncodeToString(id[:]) }
 
-// NewOffer returns the offer of a certificate and an intent. It checks the intent, copies it, and keeps cert, which must
-// not be changed afterwards. It returns a *FieldError.
+// NewOffer returns the offer of a certificate and an intent. It checks both, copies the intent, and keeps cert, which
+// must not be changed afterwards. It returns a *FieldError.
 func NewOffer(cert *x509.Certificate, intent Intent) (Offer, error) {
-	if cert == nil || len(cert.Raw) == 0 {
-		return Offer{}, &FieldError{"certificate", "must be present"}
+	if err := certstore.CheckCertificate(cert); err != nil {
+		return Offer{}, &FieldError{"certificate", err.Error()}
 	}
 	if err := intent.Check(); err != nil {
 		return Offer{}, err
