@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/microtrust/microtrust/session"
@@ -110,15 +111,16 @@ func joinRequestOf(in session.Intent) joinRequest {
 	return r
 }
 
-// err returns the error that an ending outcome stands for, or nil.
-func (o outcome) err() error {
-	switch o.State {
-	case statePending, stateApproved, stateJoined:
+// err returns nil if the state is one of those that answer the request, the error that an ending state stands for, and
+// ErrReply for everything else: a state that this endpoint does not know, or an end without its code.
+func (o outcome) err(answers ...string) error {
+	if slices.Contains(answers, o.State) {
 		return nil
-	case stateRefused, stateEnded:
+	}
+	if (o.State == stateRefused || o.State == stateEnded) && o.Code != "" {
 		return session.ErrorFromCode(o.Code, o.Reason)
 	}
-	return fmt.Errorf("%w: unknown state %q", ErrReply, clip(o.State))
+	return fmt.Errorf("%w: state %q with code %q", ErrReply, clip(o.State), clip(o.Code))
 }
 
 // readHex fills into from lower-case hexadecimal of exactly that length.

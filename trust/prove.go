@@ -34,7 +34,7 @@ func (j *joiner) prove(ctx context.Context, c *conversation) (Initiator, error) 
 	}
 	attempt.Release()
 	j.dialer.setProved()
-	if err := reply.err(); err != nil {
+	if err := reply.err(statePending); err != nil {
 		return Initiator{}, err
 	}
 	other := Initiator{Name: reply.Name, Fingerprint: j.dialer.fingerprint(), Address: j.address}
@@ -130,7 +130,7 @@ func poll(ctx context.Context, c *conversation) (resultReply, error) {
 			return reply, err
 		}
 		if reply.State != statePending {
-			return reply, reply.err()
+			return reply, reply.err(stateApproved)
 		}
 		if time.Since(asked) < firstBackOff && pause(ctx, firstBackOff) != nil { // an initiator that does not wait is not hammered
 			return reply, context.Cause(ctx)

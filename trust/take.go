@@ -34,7 +34,7 @@ func (j *joiner) take(ctx context.Context, c *conversation, first resultReply, o
 	}
 	reply, err := callFor[stateReply](ctx, c, hmacauth.EndpointDone, doneRequest{Digest: digest.String(), Profile: encoded}, reconnectPatience)
 	if err == nil {
-		err = reply.err()
+		err = reply.err(stateJoined)
 	}
 	if err != nil {
 		return fmt.Errorf("trust: the member set is stored, but the initiator has not confirmed it (joining again completes it): %w", err)
@@ -69,7 +69,7 @@ func collect(ctx context.Context, c *conversation, first resultReply, other Init
 		if reply, err = callFor[resultReply](ctx, c, hmacauth.EndpointResult, resultRequest{Page: next}, reconnectPatience); err != nil {
 			return nil, digest, err
 		}
-		if err := reply.err(); err != nil {
+		if err := reply.err(stateApproved); err != nil {
 			return nil, digest, err
 		}
 		if reply.Page != next || reply.Pages != first.Pages || reply.Digest != first.Digest || reply.Cluster != first.Cluster {
