@@ -33,8 +33,8 @@ const (
 
 // LimitedError says that a request came too early. It matches ErrLimited.
 type LimitedError struct {
-	Scope      Scope
-	RetryAfter time.Duration // always positive
+	Scope      Scope         // the narrowest limit that was hit
+	RetryAfter time.Duration // time to wait; always positive
 }
 
 // Error names the limit and the time to wait.

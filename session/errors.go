@@ -117,7 +117,7 @@ func (e *ServiceMismatchError) Unwrap() error { return ErrServiceMismatch }
 // ConflictError is returned by Approve while a name is claimed by two certificates. It matches ErrNameConflict. Deny
 // what is not meant, then approve again; when a member holds the name, the joiner needs another one.
 type ConflictError struct {
-	Name   string
+	Name   string                  // the name that is claimed
 	Member bool                    // a member of the cluster holds the name
 	Others []certstore.Fingerprint // the other certificates that claim the name; never empty
 }
@@ -153,7 +153,7 @@ func (e *FieldError) Unwrap() error { return ErrInvalid }
 // StateError says that something cannot be done to an offer in its present state. It matches ErrState.
 type StateError struct {
 	Action string // such as "deny"
-	State  State
+	State  State  // the state in which it cannot be done
 }
 
 // Error names the action and the state.

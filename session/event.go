@@ -49,8 +49,10 @@ func (k EventKind) String() string {
 type Event struct {
 	// Sequence grows from one event to the next; it has gaps.
 	Sequence uint64
-	Time     time.Time
-	Kind     EventKind
+	// Time is when it happened.
+	Time time.Time
+	// Kind is what happened.
+	Kind EventKind
 	// Joiner is the state after the event, for the events of a joiner. Its Conflict is set when the name was in conflict
 	// among the offers at that moment; Session.Lookup also asks the store.
 	Joiner Joiner

@@ -52,7 +52,7 @@ func TestIntentRefused(t *testing.T) {
 		},
 		{`attributes["k�"]`, session.Intent{Name: "a", Attributes: map[string]string{"k\xff": ""}}},
 		{`attributes["k"]`, session.Intent{Name: "a", Attributes: map[string]string{"k": "\xff"}}},
-		{`attributes["k"]`, session.Intent{Name: "a", Attributes: map[string]string{"k": "a‮b"}}},
+		{`attributes["k"]`, session.Intent{Name: "a", Attributes: map[string]string{"k": "a\u202eb"}}},
 	}
 	cert := certificate(t)
 	for _, row := range rows {

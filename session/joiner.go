@@ -8,10 +8,10 @@ import (
 
 // Joiner is a copy of what the session knows about one offer at one moment.
 type Joiner struct {
-	ID          OfferID
-	Fingerprint certstore.Fingerprint
-	Offer       Offer
-	State       State
+	ID          OfferID               // of Offer
+	Fingerprint certstore.Fingerprint // of Offer.Certificate
+	Offer       Offer                 // read-only
+	State       State                 // where the joiner stands
 	// Away says that the joiner left after it was approved. It is, or is about to be, a member and has not confirmed; it
 	// may come back with the same offer.
 	Away bool

@@ -17,8 +17,8 @@ const offerLabel = "microtrust/2 offer"
 //
 // Specification: docs/protocol.md, section "Offer".
 type Offer struct {
-	Certificate *x509.Certificate
-	Intent      Intent
+	Certificate *x509.Certificate // the leaf that the joiner proved possession of
+	Intent      Intent            // what came with it
 }
 
 // OfferID identifies an offer: a SHA-256 digest over the certificate's fingerprint and the intent. Equal offers have
