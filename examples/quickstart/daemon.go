@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/trust"
+)
+
+// daemon is one machine: a directory, an identity, a store, and an HTTPS server on loopback with an endpoint of its own.
+type daemon struct {
+	name    string
+	dir     string
+	address string
+	store   *certstore.Store
+	service *trust.Service
+	served  *atomic.Int64 // requests that reached any handler of the daemon
+	stop    func() error
+}
+
+// newDaemon starts a daemon on a free port. It is in no cluster yet and trusts nobody.
+func newDaemon(parent, name string) (*daemon, error) {
+	d := &daemon{name: name, dir: filepath.Join(parent, name), address: "127.0.0.1:0", served: new(atomic.Int64)}
+	return d, d.start()
+}
+
+// start opens the directory and serves; the identity (P-384) is made the first time.
+func (d *daemon) start() error {
+	id, err := certstore.LoadOrCreateIdentity(d.dir, certstore.IdentityConfig{Name: d.name})
+	if err != nil {
+		return err
+	}
+	d.store, err = certstore.Open(d.dir, id)
+	if err != nil {
+		return err
+	}
+	d.service, err = trust.NewService(trust.Config{Store: d.store})
+	if err != nil {
+		return errors.Join(err, d.store.Close())
+	}
+	mux := http.NewServeMux()
+	mux.Handle(trust.MemberPath, d.service.Handler())
+	mux.Handle("GET /greeting", d.store.Require(http.HandlerFunc(d.greet)))
+	server := &http.Server{
+		Handler:  d.count(mux),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // the refused connections are shown elsewhere
+	}
+	if err := d.service.Attach(server); err != nil {
+		return errors.Join(err, d.store.Close())
+	}
+	listener, err := net.Listen("tcp", d.address)
+	if err != nil {
+		return errors.Join(err, d.store.Close())
+	}
+	d.address = listener.Addr().String()
+	d.stop = d.serve(server, listener)
+	return nil
+}
+
+// serve starts the server and the service, and returns what stops both and closes the store.
+func (d *daemon) serve(server *http.Server, listener net.Listener) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	store, service := d.store, d.service
+	ends := make(chan error, 2)
+	go func() { ends <- server.ServeTLS(store.Guard(listener), "", "") }()
+	go func() { ends <- service.Run(ctx) }()
+	return func() error {
+		cancel()
+		err := server.Shutdown(context.Background())
+		for range 2 {
+			if end := <-ends; !errors.Is(end, http.ErrServerClosed) && !errors.Is(end, context.Canceled) {
+				err = errors.Join(err, end)
+			}
+		}
+		return errors.Join(err, store.Close())
+	}
+}
+
+// count counts what reaches the daemon's handlers.
+func (d *daemon) count(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.served.Add(1)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// greet is the daemon's own endpoint: it tells a member who is talking to whom.
+func (d *daemon) greet(w http.ResponseWriter, r *http.Request) {
+	member, ok := certstore.MemberFrom(r.Context())
+	if !ok {
+		http.Error(w, "no member", http.StatusForbidden)
+		return
+	}
+	fmt.Fprintf(w, "%s greets %s", d.name, member.Name)
+}
