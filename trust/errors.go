@@ -23,8 +23,9 @@ var (
 var (
 	// ErrUnreachable says that no connection to the initiator could be made, or that it broke and did not come back.
 	ErrUnreachable = errors.New("trust: the initiator cannot be reached")
-	// ErrNoSession says that the initiator's TLS refused this machine as a stranger: no trust session is open there.
-	ErrNoSession = errors.New("trust: no trust session is open at that address")
+	// ErrNoSession says that the initiator's TLS refused this machine as a stranger: no trust session is open there, or this
+	// machine's certificate is none that it accepts, for example because the clocks are far apart.
+	ErrNoSession = errors.New("trust: no trust session is open at that address (or this machine's certificate is not acceptable there)")
 	// ErrNotMicrotrust says that the server does not offer the join protocol.
 	ErrNotMicrotrust = errors.New("trust: the server at that address does not speak " + Protocol)
 	// ErrRefused is the one answer that strangers get: the passphrase is wrong, or its attempts are used up, or something

@@ -30,7 +30,7 @@ func (j *joiner) prove(ctx context.Context, c *conversation) (Initiator, error) 
 	reply, err := callFor[joinReply](ctx, c, hmacauth.EndpointJoin, joinRequestOf(j.intent), provePatience)
 	if err != nil {
 		attempt.Fail()
-		return Initiator{}, err
+		return Initiator{}, j.abort(ctx, c, err) // the proof may have arrived although its answer did not
 	}
 	attempt.Release()
 	j.dialer.setProved()
