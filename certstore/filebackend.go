@@ -44,7 +44,7 @@ type fileBackend struct {
 // until the first is closed. What stands in the place of the file and was not written by it is refused with
 // ErrForeignFile, by this function or by Load. Permissions are not looked at on Windows.
 func OpenFileBackend(dir string) (Backend, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -68,6 +68,30 @@ func OpenFileBackend(dir string) (Backend, error) {
 		return nil, errors.Join(err, release())
 	}
 	return &fileBackend{path: filepath.Join(dir, trustFile), file: file, release: release}, nil
+}
+
+// makeDir makes dir and the directories above it that are missing, and their entries durable.
+func makeDir(dir string) error {
+	var above []string
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); err == nil || d == filepath.Dir(d) {
+			break
+		}
+		above = append(above, filepath.Dir(d))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range above {
+		root, err := os.OpenRoot(d)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(syncDir(root, "."), root.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lockDir takes the lock against a second backend. It is the operating system's, so it ends with the process.

@@ -12,7 +12,7 @@ import (
 
 func TestStoreOnDisk(t *testing.T) {
 	ids := people(t, 3)
-	dir := filepath.Join(t.TempDir(), "new")
+	dir := filepath.Join(t.TempDir(), "two", "new")
 	s, err := certstore.Open(dir, ids[0])
 	require.NoError(t, err)
 	require.NoError(t, s.Bootstrap(t.Context(), "10.0.0.1:9443"))

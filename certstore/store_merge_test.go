@@ -1,6 +1,8 @@
 package certstore_test
 
 import (
+	"context"
+	"iter"
 	"slices"
 	"testing"
 
@@ -173,4 +175,54 @@ func TestSmallestSignature(t *testing.T) {
 	require.Zero(t, added)
 	require.Equal(t, smallest, s.Statements()[0].Signature())
 	require.Equal(t, digest, s.Snapshot().Digest())
+}
+
+// sharedBackend yields what a test sends, as if others had appended it.
+type sharedBackend struct {
+	certstore.Backend
+	others chan certstore.Batch
+}
+
+func (b *sharedBackend) Watch(ctx context.Context) iter.Seq[certstore.Batch] {
+	return func(yield func(certstore.Batch) bool) {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case batch := <-b.others:
+				if !yield(batch) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// TestStoreFollowsItsBackend: what another process stored shows, once and without being stored again; what belongs to
+// another cluster does not.
+func TestStoreFollowsItsBackend(t *testing.T) {
+	ids := people(t, 4)
+	inner := certstore.NewMemoryBackend()
+	b := &sharedBackend{Backend: inner, others: make(chan certstore.Batch)}
+	s, err := certstore.OpenBackend(b, ids[0])
+	require.NoError(t, err)
+	require.NoError(t, s.Bootstrap(t.Context()))
+	id, _ := s.Cluster()
+	stored, err := inner.Load(t.Context())
+	require.NoError(t, err)
+	foreign, genesis := begin(t, ids[3], 5, nil)
+	l := &ledger{t: t, cluster: id}
+	b.others <- certstore.Batch{}
+	b.others <- certstore.Batch{Cluster: foreign.cluster, Statements: []*certstore.Statement{genesis}}
+	b.others <- certstore.Batch{Cluster: id, Statements: []*certstore.Statement{l.admit(ids[0], ids[1]), genesis}}
+	for snapshot := range s.Watch(t.Context()) {
+		if snapshot.Len() == 2 {
+			break
+		}
+	}
+	require.Equal(t, "m0 m1", names(s.Snapshot()))
+	after, err := inner.Load(t.Context())
+	require.NoError(t, err)
+	require.Len(t, after.Statements, len(stored.Statements))
+	require.NoError(t, s.Close())
 }
