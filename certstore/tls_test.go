@@ -191,6 +191,9 @@ func TestVerifyConnectionRefusesResumed(t *testing.T) {
 		require.NoError(t, config.VerifyConnection(resumed), what)
 		resumed.PeerCertificates = nil
 		require.ErrorIs(t, config.VerifyConnection(resumed), certstore.ErrConnection, what)
+		old := state
+		old.DidResume, old.Version = false, tls.VersionTLS12
+		require.Equal(t, what == "joiner", errors.Is(config.VerifyConnection(old), certstore.ErrConnection), what)
 		require.True(t, config.SessionTicketsDisabled, what)
 		require.Nil(t, config.ClientSessionCache, what)
 	}
