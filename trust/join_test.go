@@ -31,6 +31,7 @@ func TestJoin(t *testing.T) {
 		resp, err := pair.from.get(pair.to, "/")
 		require.NoError(t, err)
 		require.Equal(t, http.StatusTeapot, resp.StatusCode)
+		require.Equal(t, 2, resp.ProtoMajor, "members keep HTTP/2")
 	}
 	joiners := s.Joiners()
 	require.Len(t, joiners, 1)

@@ -16,7 +16,7 @@ type Limits struct {
 	HandshakeLife time.Duration
 	// Handshakes is how many unproved handshakes are kept; the oldest of the largest source block goes first. Default 1024.
 	Handshakes int
-	// Connections is how many connections of strangers are kept open, chosen as for Handshakes. Default 1024.
+	// Connections is how many connections of strangers are kept open, chosen as for Handshakes. Default 256.
 	Connections int
 	// PollTime is the longest that a result request waits for news. Default 20 s, which is also the most: it stays below
 	// the write timeouts that servers usually set.
@@ -44,7 +44,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	orDefault(&l.RequestTime, 10*time.Second)
 	orDefault(&l.HandshakeLife, 30*time.Second)
 	orDefault(&l.Handshakes, 1024)
-	orDefault(&l.Connections, 1024)
+	orDefault(&l.Connections, 256)
 	orDefault(&l.PollTime, maxPollTime)
 	return l, nil
 }
