@@ -90,8 +90,8 @@ func (s *Store) Admit(ctx context.Context, req AdmitRequest) (*Member, error) {
 		return nil, err
 	}
 	m, ok := s.Snapshot().ByKey(content.Subject)
-	if !ok {
-		return nil, fmt.Errorf("certstore: admitted %v, which did not make it a member", content.Subject)
+	if !ok { // only if it had removed itself before anybody admitted it
+		return nil, fmt.Errorf("%w: %v", ErrRemovedKey, content.Subject)
 	}
 	return m, nil
 }

@@ -125,6 +125,16 @@ func TestAdmitRefuses(t *testing.T) {
 	require.Equal(t, []certstore.Fingerprint{ids[1].Fingerprint()}, conflict.Holders)
 	require.Equal(t, before, s.Snapshot().Digest(), "nothing was stored")
 
+	// One that removed itself before anybody admitted it.
+	early := openMemory(t, ids[0])
+	require.NoError(t, early.Bootstrap(t.Context()))
+	earlyID, _ := early.Cluster()
+	_, err = early.Merge(t.Context(), []*certstore.Statement{(&ledger{t: t, cluster: earlyID}).remove(ids[3], ids[3])})
+	require.NoError(t, err)
+	require.False(t, early.Snapshot().Gone(ids[3].KeyID()), "nobody has admitted it yet")
+	_, err = early.Admit(t.Context(), request(ids[3]))
+	require.ErrorIs(t, err, certstore.ErrRemovedKey)
+
 	// A member without rights, and one that was removed.
 	weak := request(ids[4])
 	weak.Rights = certstore.NoRights
