@@ -174,6 +174,19 @@ func TestTransportDropsRemovedMember(t *testing.T) {
 	require.Equal(t, "first", body)
 }
 
+// Not one byte of a request goes to a removed member over a connection that waits in the pool.
+func TestTransportWritesNothingToRemovedMember(t *testing.T) {
+	p := newPair(t, "127.0.0.1:0", false, whoAmI)
+	client := p.httpClient(t)
+	_, err := get(client, p.web.URL)
+	require.NoError(t, err)
+	p.seenByClient.Store(snapshotOf(p.client, mintIdentity(t, "micro01")))
+	_, err = get(client, p.web.URL)
+	require.ErrorIs(t, err, certstore.ErrStranger)
+	p.web.Close() // waits for requests under way
+	require.EqualValues(t, 1, p.reached.Load())
+}
+
 // A removed client's next byte, on an open connection, is refused.
 func TestGuardDropsRemovedMember(t *testing.T) {
 	for _, guarded := range []bool{true, false} {
