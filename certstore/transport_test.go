@@ -219,6 +219,38 @@ func TestGuardDropsRemovedMember(t *testing.T) {
 	}
 }
 
+// What a server was about to send stays unsent.
+func TestGuardWritesNothingToRemovedMember(t *testing.T) {
+	server, client := mintIdentity(t, "micro01"), mintIdentity(t, "micro02")
+	var current atomic.Pointer[certstore.Snapshot]
+	current.Store(snapshotOf(server, client))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	guarded := certstore.Guard(listener)
+	defer guarded.Close()
+	written := make(chan error, 1)
+	go func() {
+		raw, err := guarded.Accept()
+		if err != nil {
+			written <- err
+			return
+		}
+		defer raw.Close()
+		conn := tls.Server(raw, certstore.ServerTLS(server, current.Load, certstore.ServerTLSConfig{}))
+		if err := conn.Handshake(); err != nil {
+			written <- err
+			return
+		}
+		current.Store(snapshotOf(server))
+		_, err = conn.Write([]byte("secret"))
+		written <- err
+	}()
+	conn, err := tls.Dial("tcp", listener.Addr().String(), certstore.ClientTLS(client, always(snapshotOf(server)), "micro01"))
+	require.NoError(t, err)
+	defer conn.Close()
+	require.ErrorIs(t, <-written, certstore.ErrStranger)
+}
+
 // A stranger at a guarded listener is the concern of the join handler.
 func TestGuardLeavesStrangersAlone(t *testing.T) {
 	server, joiner := mintIdentity(t, "micro01"), mintIdentity(t, "micro02")
