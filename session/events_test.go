@@ -132,7 +132,11 @@ func TestEventsAreBounded(t *testing.T) {
 }
 
 func TestChangedClosesAtTheNextChange(t *testing.T) {
-	s := open(t, session.Config{Grace: time.Millisecond}, newRegistry())
+	synctest.Test(t, testChanged)
+}
+
+func testChanged(t *testing.T) {
+	s := open(t, session.Config{}, newRegistry())
 	require.True(t, closedNow(s.Changed(session.OfferID{1})), "nobody waits for an unknown offer")
 	id := propose(t, s, offer(t, "a"), session.StateOffered)
 	other := propose(t, s, offer(t, "b"), session.StateOffered)
@@ -147,5 +151,13 @@ func TestChangedClosesAtTheNextChange(t *testing.T) {
 	s.Close(nil)
 	require.True(t, closedNow(again))
 	require.True(t, closedNow(unrelated))
-	<-s.Changed(id) // the end of the grace period
+	last := s.Changed(id)
+	time.Sleep(2*time.Minute - time.Nanosecond)
+	require.False(t, closedNow(last))
+	time.Sleep(time.Nanosecond)
+	synctest.Wait()
+	require.True(t, closedNow(last), "the end of the grace period")
+	last = s.Changed(id)
+	require.NoError(t, s.Confirm(id))
+	require.True(t, closedNow(last), "a late confirmation is a change like any other")
 }

@@ -50,7 +50,8 @@ func (s *Session) copyOf(e *entry) Joiner {
 
 // Changed returns a channel that is closed at the next change of the joiner, of the session (its closing), or of the
 // grace period (its end). For an offer that the session does not list, the channel is closed already. Call it before
-// Lookup, so that no change is missed in between.
+// Lookup, so that no change is missed in between; and bound the
+// wait, since after the grace period nothing needs to change any more.
 func (s *Session) Changed(id OfferID) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
