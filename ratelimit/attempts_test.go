@@ -197,7 +197,7 @@ func TestAttemptsFull(t *testing.T) {
 func TestAttemptsMemoryIsBounded(t *testing.T) {
 	a, now := attempts(t, ratelimit.AttemptsConfig{MaxKeys: 16, MaxSources: 256}), start()
 	r := rand.New(rand.NewPCG(3, 4))
-	for i := range 200_000 {
+	for i := range 50_000 {
 		res, err := a.Reserve(now, secretNo(r.Uint32()), 10, random6(r))
 		if err == nil && i%2 == 0 {
 			res.Fail()
