@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/internal/wire"
 )
@@ -189,10 +190,17 @@ func roundTripError(err error) error {
 	if errors.As(err, &mismatch) {
 		return mismatch
 	}
-	for _, ours := range []error{ErrNotMicrotrust, ErrNoSession, ErrCertificateNotAsked, ErrServerChanged, ErrConfig, ErrUnreachable} {
+	final := []error{
+		ErrNotMicrotrust, ErrNoSession, ErrCertificateNotAsked, ErrServerChanged, ErrConfig, ErrUnreachable,
+		certstore.ErrValidity, certstore.ErrCertificate,
+	}
+	for _, ours := range final {
 		if errors.Is(err, ours) {
 			return err
 		}
+	}
+	if errors.Is(err, certstore.ErrConnection) {
+		return fmt.Errorf("%w: %w", ErrNotMicrotrust, err)
 	}
 	return tlsError(err)
 }

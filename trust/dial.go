@@ -116,6 +116,8 @@ func tlsError(err error) error {
 		means = ErrNotMicrotrust
 	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Error(), "no application protocol"):
 		means = ErrNotMicrotrust
+	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Error(), "protocol version"):
+		means = ErrNotMicrotrust
 	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Error(), "bad certificate"):
 		means = ErrNoSession
 	}
