@@ -47,6 +47,10 @@ var importRules = map[string]importRule{
 
 	"examples/internal/terminal": {arrows: []string{"trust", "session", "hmacauth", "certstore"}},
 
+	"examples/internal/client":       exampleRule,
+	"examples/internal/server":       exampleRule,
+	"examples/internal/terminaltest": {},
+
 	"examples/quickstart": exampleRule,
 	"examples/joinserver": exampleRule,
 	"examples/joinclient": exampleRule,
@@ -55,7 +59,7 @@ var importRules = map[string]importRule{
 
 // exampleRule: examples use what every user can use, and nothing of internal/; what they share is in a package of theirs.
 var exampleRule = importRule{
-	arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit", "examples/internal/terminal"},
+	arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit", "examples/internal/terminal", "examples/internal/client", "examples/internal/server"},
 }
 
 // testModules may be imported by test files alone.
@@ -73,7 +77,7 @@ var exampleModules = []string{
 }
 
 // testPackages are packages of this module that nothing but tests may import.
-var testPackages = []string{}
+var testPackages = []string{"examples/internal/terminaltest"}
 
 // deniedEverywhere are packages of the standard library that no code of the module may import.
 var deniedEverywhere = map[string]string{

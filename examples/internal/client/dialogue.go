@@ -1,0 +1,126 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/trust"
+)
+
+// dialogue is what the person sees of a running join.
+type dialogue struct {
+	options
+	screen  *terminal.Screen
+	input   *terminal.Input
+	waiting *terminal.Waiting
+
+	mu     sync.Mutex
+	over   bool // the join has ended: nothing is asked any more
+	asking sync.WaitGroup
+}
+
+func (d *dialogue) config(store *certstore.Store, p hmacauth.Passphrase) trust.JoinConfig {
+	cfg := trust.JoinConfig{
+		Store:                   store,
+		Passphrase:              p,
+		Fingerprint:             d.fingerprint,
+		InsecureSkipFingerprint: d.skipFingerprint,
+		Addresses:               d.advertise,
+		Services:                d.services,
+		Attributes:              d.attributes,
+		Wait:                    d.wait,
+		Progress:                d.progress,
+	}
+	if d.fingerprint.IsZero() && !d.skipFingerprint {
+		cfg.Verify = d.verify
+	}
+	return cfg
+}
+
+// progress says what the join waits for.
+func (d *dialogue) progress(p trust.Progress) {
+	if p.Retry != nil {
+		d.waiting.For("trying again to reach " + d.server)
+		d.screen.Event(terminal.Event{Event: "retrying", Address: d.server, Reason: p.Retry.Error()})
+		return
+	}
+	e := terminal.Event{Address: d.server, Name: p.Initiator.Name}
+	if p.Stage >= trust.Waiting {
+		e.Fingerprint = p.Initiator.Fingerprint.String()
+	}
+	switch p.Stage {
+	case trust.Connecting:
+		e.Event = "connecting"
+		d.waiting.For("connecting to " + d.server)
+	case trust.Proving:
+		e.Event = "proving"
+		d.waiting.For("proving the passphrase")
+	case trust.Waiting:
+		e.Event = "waiting"
+		d.screen.Linef("%s knows the passphrase.", p.Initiator.Name)
+		d.waiting.For("waiting for approval on " + p.Initiator.Name)
+	case trust.Storing:
+		e.Event = "storing"
+		d.waiting.For("storing the members' certificates")
+	case trust.Finished:
+		return // the event with the members follows
+	}
+	d.screen.Event(e)
+}
+
+// verify asks the person to compare.
+func (d *dialogue) verify(ctx context.Context, other trust.Initiator) error {
+	if !d.begin() {
+		return context.Cause(ctx)
+	}
+	defer d.asking.Done()
+	d.screen.Indented(fmt.Sprintf("%s, at %s, shows this as its own:", other.Name, other.Address),
+		terminal.Fingerprint(other.Fingerprint, d.picture)...)
+	yes, err := terminal.AskYes(ctx, d.screen, d.input, "Is it the same on the screen of "+other.Name+"?")
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", terminal.ErrNotConfirmed, err)
+	case !yes:
+		return terminal.ErrNotConfirmed
+	}
+	return nil
+}
+
+// begin and end keep a question from outliving the join: its goroutine may come late, and end waits for it.
+func (d *dialogue) begin() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.over {
+		d.asking.Add(1)
+	}
+	return !d.over
+}
+
+func (d *dialogue) end() {
+	d.mu.Lock()
+	d.over = true
+	d.mu.Unlock()
+	d.asking.Wait()
+}
+
+// welcome shows who is in the cluster now.
+func (d *dialogue) welcome(store *certstore.Store, res trust.Result) {
+	lines := []string{}
+	for m := range res.Members.Members() {
+		where := strings.Join(m.Addresses, ", ")
+		if m.Fingerprint == store.Identity().Fingerprint() {
+			where = strings.TrimSpace(where + " (this machine)")
+		}
+		lines = append(lines, fmt.Sprintf("%-16s %s  %s", m.Name, m.Fingerprint.Short(), where))
+	}
+	d.screen.Indented(fmt.Sprintf("Joined. The cluster has %d members:", len(lines)), lines...)
+	d.screen.Event(terminal.Event{
+		Event: "joined", Name: res.Initiator.Name, Fingerprint: res.Initiator.Fingerprint.String(), Address: res.Initiator.Address,
+		Cluster: res.Cluster.String(), Members: terminal.MembersOf(res.Members), SecondSource: res.SecondSource,
+	})
+}

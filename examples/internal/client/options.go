@@ -1,0 +1,114 @@
+package client
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+)
+
+const purpose = `joinclient makes this machine a member of a cluster. On a machine of the cluster, joinserver shows a passphrase.
+
+  joinclient -dir DIR -name NAME -server HOST:PORT`
+
+// options are what the command line says.
+type options struct {
+	dir, name        string
+	server           string
+	advertise        terminal.Addresses
+	passphraseFile   string
+	hidden           bool
+	fingerprint      certstore.Fingerprint
+	skipFingerprint  bool
+	services         terminal.Pairs
+	attributes       terminal.Pairs
+	wait, timeout    time.Duration
+	picture          bool
+	json             bool
+	printFingerprint bool
+}
+
+// parse reads the command line. Help goes to stdout, and err is flag.ErrHelp then.
+func parse(args []string, stdout io.Writer) (options, error) {
+	o := options{services: terminal.Pairs{}, attributes: terminal.Pairs{}}
+	flags := flag.NewFlagSet("joinclient", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
+	flags.StringVar(&o.name, "name", hostName(), "`name` of this machine in the cluster")
+	flags.StringVar(&o.server, "server", "", "`host:port` of the machine that runs joinserver")
+	flags.Var(&o.advertise, "advertise", "`host:port,…` where this machine will serve members; none: it will not")
+	flags.StringVar(&o.passphraseFile, "passphrase-file", "", "`file` with the passphrase; - is the first line of standard input; none: ask")
+	flags.BoolVar(&o.hidden, "hidden", false, "do not show the passphrase while it is typed")
+	flags.Func("fingerprint", "`fingerprint` of the server in full, compared by program instead of asking", func(text string) (err error) {
+		o.fingerprint, err = certstore.ParseFingerprint(text)
+		if err == nil && o.fingerprint.IsZero() {
+			err = errors.New("no certificate has this fingerprint")
+		}
+		return err
+	})
+	flags.BoolVar(&o.skipFingerprint, "insecure-skip-fingerprint", false, "do not compare the server's fingerprint: the passphrase alone decides")
+	flags.Var(o.services, "services", "`name=version,…` of the services of this machine")
+	flags.Var(o.attributes, "attributes", "`name=value,…` to show to whoever approves")
+	flags.DurationVar(&o.wait, "wait", 0, "how long to wait for the server and its session to be there")
+	flags.DurationVar(&o.timeout, "timeout", 0, "how long the whole join may take; 0: until the session ends")
+	flags.BoolVar(&o.picture, "picture", false, "show fingerprints as pictures too")
+	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
+	flags.BoolVar(&o.printFingerprint, "print-fingerprint", false, "print this machine's fingerprint in full and exit")
+	if err := flags.Parse(args); err != nil {
+		if err == flag.ErrHelp {
+			terminal.Help(stdout, flags, purpose, false)
+			return o, err
+		}
+		return o, &terminal.UsageError{Err: err}
+	}
+	if flags.NArg() > 0 {
+		return o, terminal.Usagef("unexpected argument %q; see -h", flags.Arg(0))
+	}
+	return o, o.check()
+}
+
+func (o options) check() error {
+	if o.dir == "" {
+		return terminal.Usagef("-dir is required; see -h")
+	}
+	if err := certstore.CheckName(o.name); err != nil {
+		return terminal.Usagef("-name: %w", err)
+	}
+	if o.printFingerprint {
+		return nil
+	}
+	pinned := !o.fingerprint.IsZero()
+	switch {
+	case o.server == "":
+		return terminal.Usagef("-server is required; see -h")
+	case certstore.CheckAddress(o.server) != nil:
+		return terminal.Usagef("-server: %w", certstore.CheckAddress(o.server))
+	case pinned && o.skipFingerprint:
+		return terminal.Usagef("-fingerprint and -insecure-skip-fingerprint exclude each other")
+	case o.hidden && o.passphraseFile != "":
+		return terminal.Usagef("-hidden is about typing; it does not go with -passphrase-file")
+	case o.wait < 0 || o.timeout < 0:
+		return terminal.Usagef("-wait and -timeout must not be negative")
+	case o.json && o.passphraseFile == "":
+		return terminal.Usagef("-json asks nothing; give -passphrase-file")
+	case o.json && !pinned && !o.skipFingerprint:
+		return terminal.Usagef("-json asks nothing; give -fingerprint (joinserver -print-fingerprint prints it)")
+	}
+	return nil
+}
+
+// hostName returns the name of this machine if it can be a member's, and otherwise nothing.
+func hostName() string {
+	name, err := os.Hostname()
+	name = strings.ToLower(name)
+	if err != nil || certstore.CheckName(name) != nil {
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,97 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/trust"
+)
+
+// errInterrupted stands in for whatever ended the context of Run.
+var errInterrupted = errors.New("interrupted")
+
+// Run runs joinclient until it has joined, or failed, or ctx ends, and returns the exit code: one of terminal.Meanings.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	o, err := parse(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return int(terminal.Done)
+	}
+	screen := terminal.NewScreen(stdout, o.json)
+	input := terminal.NewInput(stdin)
+	defer input.Close()
+	if err == nil {
+		err = join(ctx, o, screen, input, stdout)
+	}
+	code := terminal.CodeOf(err)
+	if err != nil && ctx.Err() != nil {
+		code, err = terminal.Interrupted, errInterrupted
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "joinclient:", terminal.Explain(err))
+	}
+	if !o.printFingerprint {
+		screen.Exit(code, err)
+	}
+	return int(code)
+}
+
+// join is the whole dialogue.
+func join(ctx context.Context, o options, screen *terminal.Screen, input *terminal.Input, stdout io.Writer) error {
+	id, err := certstore.LoadOrCreateIdentity(o.dir, certstore.IdentityConfig{Name: o.name})
+	if err != nil {
+		return &terminal.UsageError{Err: err}
+	}
+	if o.printFingerprint {
+		_, err := fmt.Fprintln(stdout, id.Fingerprint())
+		return err
+	}
+	store, err := certstore.Open(o.dir, id)
+	if err != nil {
+		return &terminal.UsageError{Err: err}
+	}
+	defer store.Close()
+	screen.Indented(fmt.Sprintf("This machine is %s:", id.Name()), terminal.Fingerprint(id.Fingerprint(), o.picture)...)
+	screen.Event(terminal.Event{Event: "identity", Name: id.Name(), Fingerprint: id.Fingerprint().String()})
+
+	if o.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, terminal.ErrTime)
+		defer cancel()
+	}
+	passphrase, err := passphraseFor(ctx, o, screen, input)
+	if err != nil {
+		return err
+	}
+	d := &dialogue{options: o, screen: screen, input: input}
+	d.waiting = screen.Wait("connecting to " + o.server)
+	res, err := trust.Join(ctx, o.server, d.config(store, passphrase))
+	d.waiting.Stop()
+	d.end()
+	if err != nil {
+		return err
+	}
+	d.welcome(store, res)
+	return nil
+}
+
+// passphraseFor reads the passphrase or asks for it.
+func passphraseFor(ctx context.Context, o options, screen *terminal.Screen, input *terminal.Input) (hmacauth.Passphrase, error) {
+	if o.passphraseFile == "" {
+		p, err := terminal.AskPassphrase(ctx, screen, input, o.hidden)
+		if errors.Is(err, terminal.ErrNoAnswer) {
+			err = &terminal.UsageError{Err: err}
+		}
+		return p, err
+	}
+	p, err := terminal.ReadPassphrase(ctx, o.passphraseFile, input)
+	if err != nil && ctx.Err() == nil {
+		err = &terminal.UsageError{Err: err}
+	}
+	return p, err
+}

@@ -1,0 +1,177 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/session"
+)
+
+// console is the dialogue with the person at the server. Everything happens in the goroutine of run, one thing after the
+// other: events of the session, lines that were typed, ticks of the clock.
+type console struct {
+	options
+	screen  *terminal.Screen
+	input   *terminal.Input
+	daemon  *daemon
+	session *session.Session
+
+	offers []session.OfferID // wait for a decision by a person, in the order in which they are asked about
+	asked  *question         // the open question, about the first of them
+	mute   bool              // standard input has ended: nobody will answer
+}
+
+// run returns when the program is to end.
+func (c *console) run(ctx context.Context) error {
+	events, stop := c.events()
+	defer stop()
+	ticks := time.NewTicker(time.Second)
+	defer ticks.Stop()
+	for {
+		if c.accept.Empty() {
+			c.ask()
+		} else {
+			c.decide(ctx)
+		}
+		c.showRemaining()
+		select {
+		case ev, ok := <-events:
+			if !ok {
+				if over, err := c.over(); over {
+					return err
+				}
+				c.screen.Linef("The session is over. Serving %d members; Ctrl-C ends the program.", c.daemon.store.Snapshot().Len())
+				events = nil
+				continue
+			}
+			c.show(ev)
+		case line, ok := <-c.answers():
+			c.answer(ctx, line, ok)
+		case <-ticks.C:
+		case err := <-c.daemon.failed:
+			return err
+		case <-ctx.Done():
+			return c.interrupt(events)
+		}
+	}
+}
+
+// events hands the session's events to the goroutine of run. The channel is closed when the session has ended, which it does
+// when every approved joiner has confirmed, or some time after.
+func (c *console) events() (_ <-chan session.Event, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	events := make(chan session.Event)
+	go func() {
+		defer close(events)
+		for ev := range c.session.Events(ctx) {
+			select {
+			case events <- ev:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return events, func() {
+		cancel()
+		for range events { // until the goroutine has ended
+		}
+	}
+}
+
+// over decides whether the program ends with its session.
+func (c *console) over() (bool, error) {
+	c.screen.Status("")
+	switch joined := c.joined(); {
+	case c.exitWhen > 0 && joined >= c.exitWhen:
+		return true, nil
+	case c.exitWhen > 0:
+		return true, fmt.Errorf("%d of %d machines have joined: %w", joined, c.exitWhen, c.session.Cause())
+	case c.daemon.store.Snapshot().Len() == 1:
+		return true, fmt.Errorf("nobody has joined: %w", c.session.Cause())
+	}
+	return false, nil
+}
+
+// joined counts the machines that have joined in this session.
+func (c *console) joined() (n int) {
+	for _, j := range c.session.Joiners() {
+		if j.State == session.StateJoined {
+			n++
+		}
+	}
+	return n
+}
+
+// interrupt stops the session, so that joiners learn at once, and shows how it ended for them.
+func (c *console) interrupt(events <-chan session.Event) error {
+	c.screen.Answered(false)
+	c.screen.Status("")
+	if !c.session.Open() {
+		return nil
+	}
+	c.session.Close(&session.StoppedError{Reason: "the operator of " + c.daemon.store.Identity().Name() + " stopped the session"})
+	for ev := range events {
+		c.show(ev)
+		if ev.Kind == session.EventClosed {
+			break
+		}
+	}
+	return errInterrupted
+}
+
+// showRemaining keeps the remaining time on the last line of a terminal.
+func (c *console) showRemaining() {
+	if left := c.session.Remaining(time.Now()); left > 0 {
+		c.screen.Status(fmt.Sprintf("%s left, %d joined; waiting for joiners (Ctrl-C stops the session)", terminal.Duration(left), c.joined()))
+	} else {
+		c.screen.Status("")
+	}
+}
+
+// show tells of one event, and keeps account of who waits for a decision.
+func (c *console) show(ev session.Event) {
+	id, name := ev.Joiner.ID, ev.Joiner.Offer.Intent.Name
+	e := terminal.Event{Event: ev.Kind.String(), Time: ev.Time, WrongProofs: ev.WrongProofs}
+	if name != "" {
+		in := ev.Joiner.Offer.Intent
+		e.Name, e.Fingerprint, e.Conflict = name, ev.Joiner.Fingerprint.String(), ev.Joiner.Conflict
+		e.Addresses, e.Services, e.Attributes = in.Addresses, in.Services, in.Attributes
+	}
+	if ev.Cause != nil {
+		e.Reason = ev.Cause.Error()
+	}
+	c.screen.Event(e)
+	waits := ev.Kind == session.EventOffered || ev.Kind == session.EventUnstored
+	if known := slices.Contains(c.offers, id); waits && !known && c.accept.Empty() {
+		c.offers = append(c.offers, id)
+	} else if !waits && known {
+		c.drop(id)
+	}
+	switch ev.Kind {
+	case session.EventOffered:
+		if len(c.offers) > 1 || !c.accept.Empty() {
+			c.screen.Linef("%s (%s) asks to join.", name, ev.Joiner.Fingerprint.Short())
+		}
+	case session.EventUnstored:
+		c.screen.Linef("%s could not be admitted: %v", name, ev.Cause)
+	case session.EventAdmitted:
+		c.screen.Linef("%s is a member now, and gets the certificates.", name)
+	case session.EventJoined:
+		c.screen.Linef("%s has joined.", name)
+	case session.EventDenied:
+		c.screen.Linef("%s was denied.", name)
+	case session.EventFailed:
+		c.screen.Linef("%s did not join: %s", name, terminal.Explain(ev.Cause))
+	case session.EventAway:
+		c.screen.Linef("%s is a member and left before it confirmed; it may run joinclient again. (%s)", name, terminal.Explain(ev.Cause))
+	case session.EventReturned:
+		c.screen.Linef("%s is back.", name)
+	case session.EventWrongProof:
+		c.screen.Linef("Somebody does not know the passphrase: %d wrong so far.", ev.WrongProofs)
+	case session.EventClosed:
+		c.screen.Linef("Session closed: %s.", terminal.Explain(ev.Cause))
+	}
+}

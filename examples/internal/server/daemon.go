@@ -1,0 +1,98 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/trust"
+)
+
+// shutdownTime is how long requests that are under way may take when the program ends.
+const shutdownTime = 5 * time.Second
+
+// daemon is a member that serves the others.
+type daemon struct {
+	store   *certstore.Store
+	service *trust.Service
+	address string
+	failed  <-chan error // gets what ends the server before its time
+	stop    func()       // ends everything and waits for it
+}
+
+// startDaemon opens the directory, founds a cluster if this machine is in none, and serves.
+func startDaemon(ctx context.Context, o options, id *certstore.Identity) (*daemon, error) {
+	store, err := certstore.Open(o.dir, id)
+	if err != nil {
+		return nil, &terminal.UsageError{Err: err}
+	}
+	d := &daemon{store: store}
+	if err := d.serve(ctx, o); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return d, nil
+}
+
+func (d *daemon) serve(ctx context.Context, o options) (err error) {
+	d.service, err = trust.NewService(trust.Config{Store: d.store})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(trust.MemberPath, d.service.Handler())
+	server := &http.Server{
+		Handler:  d.store.Require(mux),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong would disturb the dialogue
+	}
+	if err := d.service.Attach(server); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return &terminal.UsageError{Err: err}
+	}
+	d.address = listener.Addr().String()
+	if err := d.publish(ctx, o); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	failed, ran := make(chan error, 1), make(chan struct{})
+	go func() { failed <- server.ServeTLS(d.store.Guard(listener), "", "") }()
+	go func() {
+		defer close(ran)
+		d.service.Run(running)
+	}()
+	d.failed = failed
+	d.stop = func() {
+		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer done()
+		if server.Shutdown(ctx) != nil {
+			server.Close()
+		}
+		cancel()
+		<-ran
+		d.store.Close()
+	}
+	return nil
+}
+
+// publish tells the cluster where this machine is reached, after founding one if need be.
+func (d *daemon) publish(ctx context.Context, o options) error {
+	addresses := []string(o.advertise)
+	if len(addresses) == 0 {
+		addresses = []string{d.address}
+	}
+	if _, ok := d.store.Cluster(); !ok {
+		return d.store.Bootstrap(ctx, addresses...)
+	}
+	var attributes map[string]string
+	if me, ok := d.store.Snapshot().ByFingerprint(d.store.Identity().Fingerprint()); ok {
+		attributes = me.Attributes
+	}
+	return d.store.UpdateProfile(ctx, certstore.Profile{Addresses: addresses, Attributes: attributes})
+}

@@ -1,0 +1,118 @@
+package server
+
+import (
+	"flag"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/session"
+)
+
+const purpose = `joinserver lets machines into the cluster of this machine. If this machine is in none, it founds one.
+
+  joinserver -dir DIR -name NAME -listen HOST:PORT`
+
+// options are what the command line says.
+type options struct {
+	dir, name        string
+	listen           string
+	advertise        terminal.Addresses
+	timeout          time.Duration
+	passphraseFile   string
+	words            int
+	accept, want     terminal.Peers
+	services         terminal.Pairs
+	exitWhen         int
+	once             bool
+	picture          bool
+	json             bool
+	printFingerprint bool
+}
+
+// parse reads the command line. Help goes to stdout, and err is flag.ErrHelp then.
+func parse(args []string, stdout io.Writer) (options, error) {
+	o := options{services: terminal.Pairs{}}
+	flags := flag.NewFlagSet("joinserver", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
+	flags.StringVar(&o.name, "name", hostName(), "`name` of this machine in the cluster")
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:9443", "`host:port` to serve on")
+	flags.Var(&o.advertise, "advertise", "`host:port,…` that others reach this machine at, if it is not that of -listen")
+	flags.DurationVar(&o.timeout, "timeout", session.DefaultTimeout, "how long the session lasts, at most 60m")
+	flags.StringVar(&o.passphraseFile, "passphrase-file", "", "`file` with a passphrase agreed on beforehand; - is the first line of standard input; none: generate one")
+	flags.IntVar(&o.words, "words", 0, "`number` of words of a generated passphrase; 0: four")
+	flags.Var(&o.accept, "accept", "`name,…` (or full fingerprints) to approve without asking; all others are denied")
+	flags.Var(&o.want, "want", "`name,…` (or full fingerprints) that may join at all; when all of them have, the session ends")
+	flags.Var(o.services, "services", "`name=version,…` that every joiner must have")
+	flags.IntVar(&o.exitWhen, "exit-when", 0, "end when this `number` of machines have joined; 0: stay up, serving the members")
+	flags.BoolVar(&o.once, "once", false, "the same as -exit-when 1")
+	flags.BoolVar(&o.picture, "picture", false, "show fingerprints as pictures too")
+	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
+	flags.BoolVar(&o.printFingerprint, "print-fingerprint", false, "print this machine's fingerprint in full and exit")
+	if err := flags.Parse(args); err != nil {
+		if err == flag.ErrHelp {
+			terminal.Help(stdout, flags, purpose, true)
+			return o, err
+		}
+		return o, &terminal.UsageError{Err: err}
+	}
+	if flags.NArg() > 0 {
+		return o, terminal.Usagef("unexpected argument %q; see -h", flags.Arg(0))
+	}
+	if o.once && o.exitWhen == 0 {
+		o.exitWhen = 1
+	}
+	return o, o.check()
+}
+
+func (o options) check() error {
+	switch {
+	case o.dir == "":
+		return terminal.Usagef("-dir is required; see -h")
+	case certstore.CheckName(o.name) != nil:
+		return terminal.Usagef("-name: %w", certstore.CheckName(o.name))
+	case o.printFingerprint:
+		return nil
+	case o.timeout <= 0 || o.timeout > session.MaxTimeout:
+		return terminal.Usagef("-timeout: must be positive and at most %s", session.MaxTimeout)
+	case o.exitWhen < 0 || o.exitWhen > session.MaxJoiners:
+		return terminal.Usagef("-exit-when: must be from 1 to %d", session.MaxJoiners)
+	case o.once && o.exitWhen != 1:
+		return terminal.Usagef("-once and -exit-when exclude each other")
+	case len(o.want.Names) > 0 && len(o.want.Fingerprints) > 0:
+		return terminal.Usagef("-want: either names or fingerprints, not both")
+	case o.json && o.accept.Empty():
+		return terminal.Usagef("-json asks nothing; say with -accept who is approved")
+	case o.words != 0 && o.passphraseFile != "":
+		return terminal.Usagef("-words is about generating; it does not go with -passphrase-file")
+	}
+	return o.checkListen()
+}
+
+// checkListen: others must be able to dial what they are told.
+func (o options) checkListen() error {
+	addr, err := netip.ParseAddrPort(o.listen)
+	switch {
+	case err != nil:
+		return terminal.Usagef("-listen: %q is not an IP address and a port", o.listen)
+	case addr.Addr().IsUnspecified() && len(o.advertise) == 0:
+		return terminal.Usagef("-listen: with %s, say with -advertise where others reach this machine", addr.Addr())
+	}
+	return nil
+}
+
+// hostName returns the name of this machine if it can be a member's, and otherwise nothing.
+func hostName() string {
+	name, err := os.Hostname()
+	name = strings.ToLower(name)
+	if err != nil || certstore.CheckName(name) != nil {
+		return ""
+	}
+	return name
+}

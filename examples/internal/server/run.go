@@ -1,0 +1,123 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/session"
+)
+
+// errInterrupted says that somebody interrupted the program while its session was open.
+var errInterrupted = errors.New("interrupted; the session was stopped")
+
+// Run runs joinserver until it is done, or ctx ends, and returns the exit code: one of terminal.Meanings.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	o, err := parse(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return int(terminal.Done)
+	}
+	screen := terminal.NewScreen(stdout, o.json)
+	input := terminal.NewInput(stdin)
+	defer input.Close()
+	if err == nil {
+		err = serve(ctx, o, screen, input, stdout)
+	}
+	code := terminal.CodeOf(err)
+	if err != nil && ctx.Err() != nil {
+		code, err = terminal.Interrupted, errInterrupted
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "joinserver:", terminal.Explain(err))
+	}
+	if !o.printFingerprint {
+		screen.Exit(code, err)
+	}
+	return int(code)
+}
+
+// serve is the whole program after its command line was read.
+func serve(ctx context.Context, o options, screen *terminal.Screen, input *terminal.Input, stdout io.Writer) error {
+	id, err := certstore.LoadOrCreateIdentity(o.dir, certstore.IdentityConfig{Name: o.name})
+	if err != nil {
+		return &terminal.UsageError{Err: err}
+	}
+	if o.printFingerprint {
+		_, err := fmt.Fprintln(stdout, id.Fingerprint())
+		return err
+	}
+	cfg, err := sessionConfig(ctx, o, input)
+	if err != nil {
+		return err
+	}
+	d, err := startDaemon(ctx, o, id)
+	if err != nil {
+		return err
+	}
+	defer d.stop()
+	s, err := d.service.Open(context.WithoutCancel(ctx), cfg) // the interrupt closes it with a reason of its own
+	if err != nil {
+		return &terminal.UsageError{Err: err}
+	}
+	defer s.Close(&session.StoppedError{Reason: "the program at " + id.Name() + " ended"})
+	c := &console{options: o, screen: screen, input: input, daemon: d, session: s}
+	c.introduce()
+	return c.run(ctx)
+}
+
+// sessionConfig turns the flags into the session's limits.
+func sessionConfig(ctx context.Context, o options, input *terminal.Input) (session.Config, error) {
+	cfg := session.Config{
+		Timeout:          o.timeout,
+		Words:            o.words,
+		MaxJoiners:       o.exitWhen,
+		WantNames:        o.want.Names,
+		WantFingerprints: o.want.Fingerprints,
+		Services:         o.services,
+	}
+	if o.passphraseFile == "" {
+		return cfg, nil
+	}
+	p, err := terminal.ReadPassphrase(ctx, o.passphraseFile, input)
+	if err != nil {
+		return cfg, &terminal.UsageError{Err: err}
+	}
+	cfg.Passphrase = p
+	return cfg, nil
+}
+
+// introduce shows what the people at the other machines need.
+func (c *console) introduce() {
+	id := c.daemon.store.Identity()
+	cluster, _ := c.daemon.store.Cluster()
+	members := c.daemon.store.Snapshot().Len()
+	c.screen.Indented(fmt.Sprintf("This machine is %s, at %s, in a cluster of %d:", id.Name(), c.daemon.address, members),
+		terminal.Fingerprint(id.Fingerprint(), c.picture)...)
+	deadline := c.session.Deadline()
+	e := terminal.Event{
+		Event: "opened", Name: id.Name(), Fingerprint: id.Fingerprint().String(), Address: c.daemon.address,
+		Cluster: cluster.String(), Deadline: &deadline,
+	}
+	shown := "the one from -passphrase-file"
+	if c.passphraseFile == "" {
+		shown = c.session.Passphrase().Reveal()
+		e.Passphrase = shown
+	}
+	lines := []string{"passphrase   " + shown}
+	if !c.want.Empty() {
+		lines = append(lines, "for          "+strings.ReplaceAll(c.want.String(), ",", ", "))
+	}
+	if !c.accept.Empty() {
+		lines = append(lines, "approved     "+strings.ReplaceAll(c.accept.String(), ",", ", "))
+	}
+	lines = append(lines, "to join      joinclient -server "+c.daemon.address+" …")
+	c.screen.Indented(fmt.Sprintf("A trust session is open for %s, until %s:",
+		terminal.Duration(c.session.Remaining(time.Now())), deadline.Format(time.TimeOnly)), lines...)
+	c.screen.Event(e)
+}

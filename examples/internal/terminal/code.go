@@ -1,0 +1,117 @@
+package terminal
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
+)
+
+// Code is the exit code of a program, the same for both sides of a join.
+type Code int
+
+// The exit codes. Meanings lists them for people.
+const (
+	Done         Code = 0
+	Usage        Code = 1
+	Refused      Code = 2
+	NotConfirmed Code = 3
+	Denied       Code = 4
+	Ended        Code = 5
+	Unreachable  Code = 6
+	Failed       Code = 7
+	Interrupted  Code = 130
+)
+
+// Meaning is one line of the table of exit codes.
+type Meaning struct {
+	Code   Code   // the number
+	Client string // what it means when joinclient exits with it
+	Server string // what it means when joinserver does; empty: it does not
+}
+
+// Meanings returns the table of exit codes, which -h and the README show.
+func Meanings() []Meaning {
+	return []Meaning{
+		{Done, "joined", "as many joined as -exit-when says; or interrupted after the session"},
+		{Usage, "wrong flags, unusable directory, identity, address or passphrase", "the same"},
+		{Refused, "wrong passphrase, or something between the machines ends TLS", ""},
+		{NotConfirmed, "wrong fingerprint, or it was not confirmed", ""},
+		{Denied, "denied, or not what the session wants (name, fingerprint, service)", ""},
+		{Ended, "the session expired, was stopped or is full; or -timeout is over", "the session ended before that, or with nobody to serve"},
+		{Unreachable, "nobody there, no session open, or another protocol", ""},
+		{Failed, "anything else: an invalid reply, a full disk", "the same"},
+		{Interrupted, "interrupted (Ctrl-C, SIGTERM)", "interrupted while the session was open"},
+	}
+}
+
+// ErrTime is the cause when the time that was given with -timeout is over.
+var ErrTime = errors.New("the time given with -timeout is over")
+
+// ErrNotConfirmed is what a person's no to a fingerprint becomes.
+var ErrNotConfirmed = errors.New("the fingerprint was not confirmed")
+
+// UsageError marks what the user has to change before the program can work.
+type UsageError struct {
+	Err error // what is wrong
+}
+
+// Error returns what is wrong.
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Usagef returns a UsageError.
+func Usagef(format string, args ...any) error { return &UsageError{Err: fmt.Errorf(format, args...)} }
+
+// CodeOf returns the exit code for the error with which a join or a program ended.
+func CodeOf(err error) Code {
+	switch {
+	case err == nil:
+		return Done
+	case isAny(err, ErrTime):
+		return Ended
+	case errors.As(err, new(*UsageError)), isAny(err, trust.ErrConfig):
+		return Usage
+	case errors.As(err, new(*trust.FingerprintError)), isAny(err, trust.ErrNotVerified):
+		return NotConfirmed
+	case isAny(err, trust.ErrRefused, trust.ErrAttemptsUsed):
+		return Refused
+	case isAny(err, session.ErrExpired, session.ErrStopped, session.ErrLimitReached, session.ErrExhausted, session.ErrClosed):
+		return Ended
+	case isAny(err, session.ErrDenied, session.ErrUnwantedName, session.ErrUnwantedFingerprint, session.ErrServiceMismatch,
+		session.ErrNameConflict, session.ErrSuperseded, session.ErrInvalid):
+		return Denied
+	case isAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust):
+		return Unreachable
+	}
+	return Failed
+}
+
+// Explain returns the error in a sentence for a person, with what to do about it where that helps.
+func Explain(err error) string {
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "trust: "), "session: ")
+	switch {
+	case isAny(err, trust.ErrRefused):
+		return text + "\nCompare the passphrase with the other screen, word by word, and try again."
+	case isAny(err, trust.ErrNoSession):
+		return "no trust session is open at that address\nOpen one there, or use -wait to wait for it."
+	case errors.As(err, new(*trust.FingerprintError)):
+		return text + "\nNothing was sent. Either the expected fingerprint is not that machine's, or another machine answers in its place."
+	case isAny(err, ErrNotConfirmed):
+		return "the fingerprint was not confirmed; nothing was stored\nIf the screens differ, something between the machines is not what it seems."
+	}
+	return text
+}
+
+func isAny(err error, targets ...error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
