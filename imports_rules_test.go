@@ -64,6 +64,7 @@ var exampleRule = importRule{
 
 // testModules may be imported by test files alone.
 var testModules = []string{
+	"github.com/bwesterb/go-ristretto", // second implementations of the key exchange
 	"github.com/google/go-cmp",
 	"github.com/stretchr/testify",
 	"go.uber.org/goleak",
