@@ -26,7 +26,7 @@ func (j *joiner) take(ctx context.Context, c *conversation, first resultReply, o
 		Addresses: j.intent.Addresses, Attributes: j.intent.Attributes,
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", errStore, err)
+		return fmt.Errorf("%w: %w", adoptError(err), err)
 	}
 	encoded, err := profile.MarshalBinary()
 	if err != nil {
@@ -40,6 +40,16 @@ func (j *joiner) take(ctx context.Context, c *conversation, first resultReply, o
 		return fmt.Errorf("trust: the member set is stored, but the initiator has not confirmed it (joining again completes it): %w", err)
 	}
 	return nil
+}
+
+// adoptError tells a set that the store refuses from a store that fails.
+func adoptError(err error) error {
+	for _, ofSet := range []error{certstore.ErrIncompleteSet, certstore.ErrNotMember, certstore.ErrOtherCluster} {
+		if errors.Is(err, ofSet) {
+			return ErrMemberSet
+		}
+	}
+	return errStore
 }
 
 // collect fetches the pages after the first one. All of them speak of one set: the cluster that was named with the
