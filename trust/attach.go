@@ -65,9 +65,9 @@ func (s *Service) joinServer() (*http.Server, func()) {
 		MaxHeaderBytes:    headerAllowance,
 
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is refused like everything else
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong is no news
+		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ErrorLog:                     slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong is no news
 	}
 	return inner, func() {
 		cancel() // polls answer at once

@@ -182,7 +182,9 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 // TestLargeReplyHeader: the header of a reply is bounded too.
 func TestLargeReplyHeader(t *testing.T) {
 	l := newLiar(t, wrong(t))
-	l.wire = func(_ string, r *fakeReply) { r.header = append(r.header, "X-Large: "+string(bytes.Repeat([]byte{'x'}, 64<<10))) }
+	l.wire = func(_ string, r *fakeReply) {
+		r.header = append(r.header, "X-Large: "+string(bytes.Repeat([]byte{'x'}, 64<<10)))
+	}
 	joiner := newMachine(t, "micro02")
 	f := l.start()
 	_, err := trust.Join(t.Context(), f.addr, gullible(joiner, wrong(t)))
