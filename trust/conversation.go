@@ -157,6 +157,7 @@ func (d *dialer) postOnce(ctx context.Context, endpoint, authorization string, b
 		return raw, 0, roundTripError(err)
 	}
 	defer resp.Body.Close()
+	d.seen()
 	raw.header = resp.Header
 	raw.body, err = io.ReadAll(io.LimitReader(resp.Body, maxReplyBody+1))
 	switch {

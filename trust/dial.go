@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 )
@@ -20,9 +21,10 @@ type dialer struct {
 	cfg       JoinConfig
 	transport *http.Transport
 
-	mu      sync.Mutex
-	server  certstore.Fingerprint // of the first connection; zero before
-	isKnown bool                  // the server has proved that it knows the passphrase
+	mu       sync.Mutex
+	server   certstore.Fingerprint // of the first connection; zero before
+	isKnown  bool                  // the server has proved that it knows the passphrase
+	lastSeen time.Time             // when it last answered
 }
 
 func newDialer(address string, cfg JoinConfig) *dialer {
@@ -46,6 +48,19 @@ func (d *dialer) proved() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.isKnown
+}
+
+// silence is the time since the server last answered.
+func (d *dialer) silence() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Since(d.lastSeen)
+}
+
+func (d *dialer) seen() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lastSeen = time.Now()
 }
 
 func (d *dialer) setProved() {

@@ -19,7 +19,8 @@ type handshake struct {
 	joiner  certstore.Fingerprint
 	source  netip.Addr
 	hello   [32]byte
-	locked  bool // the share came from a random secret: no proof can be right
+	locked  bool          // the share came from a random secret: no proof can be right
+	heard   chan struct{} // closed when the joiner is told the outcome that ends its join
 
 	mu       sync.Mutex
 	proof    *hmacauth.Initiator // until the one verification
@@ -134,6 +135,9 @@ func (h *handshake) setOffer(id session.OfferID) {
 func (h *handshake) conclude(o outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.told == nil {
+		close(h.heard)
+	}
 	h.told = &o
 }
 

@@ -101,7 +101,7 @@ func (s *Service) beginHandshake(x *exchange) (*handshake, []byte, error) {
 	}
 	return &handshake{
 		id: public.ID, session: open, cert: x.r.TLS.PeerCertificates[0], joiner: x.peer, source: x.source,
-		hello: hmacauth.HelloHash(x.body, reply), locked: locked, proof: proof,
+		hello: hmacauth.HelloHash(x.body, reply), locked: locked, proof: proof, heard: make(chan struct{}),
 	}, reply, nil
 }
 

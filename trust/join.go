@@ -173,7 +173,8 @@ func (j *joiner) report(p Progress) {
 // mayRetry decides whether a new handshake may follow this error. What the passphrase or the session decided is final.
 func (j *joiner) mayRetry(err error, since time.Duration) bool {
 	if j.dialer.proved() {
-		return errors.Is(err, ErrUnreachable) || errors.Is(err, errHandshake)
+		back := errors.Is(err, ErrUnreachable) && j.dialer.silence() < reconnectPatience // it may be restarting
+		return back || errors.Is(err, errHandshake)
 	}
 	return since < j.cfg.Wait && (errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNoSession))
 }
