@@ -13,8 +13,11 @@ import (
 	"github.com/microtrust/microtrust/trust"
 )
 
-// shutdownTime is how long requests that are under way may take when the program ends.
-const shutdownTime = 5 * time.Second
+// How long the end of the program waits for joiners to hear how the session ended, and for requests that are under way.
+const (
+	drainTime    = 2 * time.Second
+	shutdownTime = 5 * time.Second
+)
 
 // daemon is a member that serves the others.
 type daemon struct {
@@ -69,6 +72,9 @@ func (d *daemon) serve(ctx context.Context, o options) (err error) {
 	}()
 	d.failed = failed
 	d.stop = func() {
+		draining, drained := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		d.service.Drain(draining)
+		drained()
 		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 		defer done()
 		if server.Shutdown(ctx) != nil {
