@@ -23,7 +23,7 @@ const (
 type daemon struct {
 	store   *certstore.Store
 	service *trust.Service
-	address string
+	reached string       // the first of the addresses that others are told
 	failed  <-chan error // gets what ends the server before its time
 	stop    func()       // ends everything and waits for it
 }
@@ -59,8 +59,12 @@ func (d *daemon) serve(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return &terminal.UsageError{Err: err}
 	}
-	d.address = listener.Addr().String()
-	if err := d.publish(ctx, o); err != nil {
+	addresses := []string(o.advertise)
+	if len(addresses) == 0 {
+		addresses = []string{listener.Addr().String()}
+	}
+	d.reached = addresses[0]
+	if err := d.publish(ctx, addresses); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -88,11 +92,7 @@ func (d *daemon) serve(ctx context.Context, o options) (err error) {
 }
 
 // publish tells the cluster where this machine is reached, after founding one if need be.
-func (d *daemon) publish(ctx context.Context, o options) error {
-	addresses := []string(o.advertise)
-	if len(addresses) == 0 {
-		addresses = []string{d.address}
-	}
+func (d *daemon) publish(ctx context.Context, addresses []string) error {
 	if _, ok := d.store.Cluster(); !ok {
 		return d.store.Bootstrap(ctx, addresses...)
 	}

@@ -97,11 +97,11 @@ func (c *console) introduce() {
 	id := c.daemon.store.Identity()
 	cluster, _ := c.daemon.store.Cluster()
 	members := c.daemon.store.Snapshot().Len()
-	c.screen.Indented(fmt.Sprintf("This machine is %s, at %s, in a cluster of %d:", id.Name(), c.daemon.address, members),
+	c.screen.Indented(fmt.Sprintf("This machine is %s, at %s, in a cluster of %d:", id.Name(), c.daemon.reached, members),
 		terminal.Fingerprint(id.Fingerprint(), c.picture)...)
 	deadline := c.session.Deadline()
 	e := terminal.Event{
-		Event: "opened", Name: id.Name(), Fingerprint: id.Fingerprint().String(), Address: c.daemon.address,
+		Event: "opened", Name: id.Name(), Fingerprint: id.Fingerprint().String(), Address: c.daemon.reached,
 		Cluster: cluster.String(), Deadline: &deadline,
 	}
 	shown := "the one from -passphrase-file"
@@ -116,7 +116,7 @@ func (c *console) introduce() {
 	if !c.accept.Empty() {
 		lines = append(lines, "approved     "+strings.ReplaceAll(c.accept.String(), ",", ", "))
 	}
-	lines = append(lines, "to join      joinclient -server "+c.daemon.address+" …")
+	lines = append(lines, "to join      joinclient -server "+c.daemon.reached+" …")
 	c.screen.Indented(fmt.Sprintf("A trust session is open for %s, until %s:",
 		terminal.Duration(c.session.Remaining(time.Now())), deadline.Format(time.TimeOnly)), lines...)
 	c.screen.Event(e)

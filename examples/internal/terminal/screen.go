@@ -90,12 +90,15 @@ func (s *Screen) Answered(typed bool) {
 func (s *Screen) Status(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.terminal == nil || s.status == text {
-		return
+	switch {
+	case s.terminal == nil || s.status == text:
+	case s.question != "": // what is being typed stays on the screen
+		s.status = text
+	default:
+		s.clear()
+		s.status = text
+		s.draw()
 	}
-	s.clear()
-	s.status = text
-	s.draw()
 }
 
 // Terminal reports whether there is a person to look at the screen.
