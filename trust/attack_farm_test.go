@@ -123,3 +123,46 @@ func TestRetryAfterIsCapped(t *testing.T) {
 		})
 	}
 }
+
+// TestSilentInitiatorIsGivenUp: a server that takes a request and says nothing holds a joiner without a deadline of its
+// own for a minute or two, whatever the request is.
+func TestSilentInitiatorIsGivenUp(t *testing.T) {
+	for _, endpoint := range []string{"handshake", hmacauth.EndpointHello, hmacauth.EndpointJoin, hmacauth.EndpointResult} {
+		t.Run(endpoint, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := passphrase(t, "the passphrase of the cluster")
+				l := newLiar(t, p)
+				end := make(chan struct{})
+				f := &fakeServer{answer: func(r *http.Request, body []byte) *fakeReply {
+					if r.URL.Path == "/microtrust/2/"+endpoint {
+						<-end
+						return nil
+					}
+					return l.answer(r, body)
+				}}
+				ln := newPipes()
+				if endpoint != "handshake" {
+					defer f.serve(ln, fakeTLS(l.store.Identity()))()
+				}
+				defer close(end)
+				joiner := newMachine(t, "micro02")
+				cfg := gullible(joiner, p)
+				cfg.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+					if endpoint == "handshake" {
+						here, _ := net.Pipe()
+						return here, nil
+					}
+					return ln.dial()
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				start := time.Now()
+				_, err := trust.Join(ctx, "192.0.2.1:1", cfg)
+				require.ErrorIs(t, err, trust.ErrUnreachable)
+				require.NotErrorIs(t, err, context.DeadlineExceeded, "which would be the caller's")
+				require.Less(t, time.Since(start), 3*time.Minute)
+				empty(t, joiner)
+			})
+		})
+	}
+}

@@ -143,6 +143,8 @@ func (d *dialer) post(ctx context.Context, endpoint, authorization string, body 
 }
 
 func (d *dialer) postOnce(ctx context.Context, endpoint, authorization string, body []byte) (raw rawReply, after time.Duration, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, replyTime, fmt.Errorf("%w: no reply within %v", ErrUnreachable, replyTime))
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+d.address+pathPrefix+endpoint, bytes.NewReader(body))
 	if err != nil {
 		return raw, 0, fmt.Errorf("%w: %w", ErrConfig, err)

@@ -77,6 +77,7 @@ const (
 	maxBackOff        = 3 * time.Second
 	maxRetryAfter     = 10 * time.Second
 	abortTime         = 3 * time.Second
+	replyTime         = 40 * time.Second // for one request and its whole reply: twice the longest poll
 )
 
 // Join makes this machine a member of the cluster of the initiator at address (host:port). It returns when the complete
