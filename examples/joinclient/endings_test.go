@@ -99,7 +99,8 @@ func TestUnwantedJoiner(t *testing.T) {
 }
 
 func TestExpiredSession(t *testing.T) {
-	s := serve(t, "-timeout", "1500ms")
+	t.Parallel() // it waits for the clock
+	s := serve(t, "-timeout", "4s")
 	dir := machineDir(t, "micro02")
 	c := s.joinFrom(dir, "micro02")
 	c.Type(s.passphrase)
@@ -112,8 +113,9 @@ func TestExpiredSession(t *testing.T) {
 }
 
 func TestTimeoutOfTheJoiner(t *testing.T) {
+	t.Parallel() // it waits for the clock
 	s := serve(t)
-	c := s.join("micro02", "-passphrase-file", writeFile(t, s.passphrase), "-insecure-skip-fingerprint", "-timeout", "1s")
+	c := s.join("micro02", "-passphrase-file", writeFile(t, s.passphrase), "-insecure-skip-fingerprint", "-timeout", "4s")
 	require.Equal(t, 5, c.End())
 	require.Contains(t, c.Stderr.String(), "the time given with -timeout is over")
 	s.Stdout.Await(`^micro02 did not join: .*interrupted`)
