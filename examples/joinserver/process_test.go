@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	_ "github.com/microtrust/microtrust/examples/internal/client" // so that these tests run again when the other program changes
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/stretchr/testify/require"
 )
