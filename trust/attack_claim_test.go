@@ -121,12 +121,21 @@ func TestClaimsInDone(t *testing.T) {
 			admit = encoded
 		}
 	}
+	require.NoError(t, second.store.UpdateProfile(t.Context(), certstore.Profile{Addresses: []string{"192.0.2.9:8443"}}))
+	var moved []byte
+	for _, st := range second.store.Statements() {
+		if st.Kind() == certstore.KindProfile && st.Issuer() == second.store.Identity().KeyID() {
+			moved, err = st.MarshalBinary()
+			require.NoError(t, err)
+		}
+	}
 	before := len(first.store.Statements())
 	digest := j.digest.String()
 	bent := append([]byte{}, profile...)
 	bent[len(bent)-1] ^= 1
 	claims := map[string]map[string]any{
 		"another's profile":      {"digest": digest, "profile": others},
+		"not what was approved":  {"digest": digest, "profile": moved},
 		"an admission":           {"digest": digest, "profile": admit},
 		"a bent signature":       {"digest": digest, "profile": bent},
 		"no statement":           {"digest": digest, "profile": []byte{}},

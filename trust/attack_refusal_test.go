@@ -82,6 +82,37 @@ func TestRefusalsAreEqual(t *testing.T) {
 	require.Len(t, s.Joiners(), 1)
 }
 
+// TestExpectTellsNothing: an HTTP server that reads a body says "100 Continue" to one that waits for it, which would tell
+// a stranger how far its request came.
+func TestExpectTellsNothing(t *testing.T) {
+	first := target(t)
+	s := first.openAsking(session.Config{})
+	answers := map[string]bool{}
+	for _, m := range []func(*rawJoiner) message{
+		func(j *rawJoiner) message { return j.helloMessage("") },
+		func(j *rawJoiner) message { return message{endpoint: "other", body: []byte("{}")} },
+		func(j *rawJoiner) message { return j.begin().sign(hmacauth.EndpointJoin, intent("micro02")) },
+		func(j *rawJoiner) message {
+			return j.begin().sign(hmacauth.EndpointJoin, intent("micro02")).edit("handshake", strings.Repeat("0", 32))
+		},
+	} {
+		j := raw(t, newMachine(t, "micro02"), first, s.Passphrase())
+		sent := m(j)
+		headers := []string{"Expect: 100-continue"}
+		if sent.authorization != "" {
+			headers = append(headers, "Authorization: "+sent.authorization)
+		}
+		reply, err := j.request(http.MethodPost, "/microtrust/2/"+sent.endpoint, sent.body, headers...)
+		require.NoError(t, err)
+		answers[reply.bytes] = true
+	}
+	require.Len(t, answers, 1, "%q", answers)
+	for answer := range answers {
+		require.NotContains(t, answer, "100 Continue")
+		require.Contains(t, answer, "403 Forbidden")
+	}
+}
+
 // TestUnknownSelectorLooksLikeTheSession: whoever asks for an invitation that does not exist gets an exchange that no
 // secret fits. Nothing tells it from the passphrase's, except that it never succeeds.
 func TestUnknownSelectorLooksLikeTheSession(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/wire"
@@ -143,6 +145,9 @@ func (s *Service) answerDone(x *exchange) (any, error) {
 	if profile.Kind() != certstore.KindProfile || profile.Issuer() != certstore.KeyIDOf(x.hs.cert) {
 		return nil, fmt.Errorf("%w: profile: not a profile that the joiner issued", errMeaning)
 	}
+	if j, ok := x.hs.session.Lookup(id); ok && !ofIntent(profile, j.Offer.Intent) {
+		return nil, fmt.Errorf("%w: profile: not of the intent that was approved", errMeaning)
+	}
 	if _, err := s.store.Merge(context.WithoutCancel(x.r.Context()), []*certstore.Statement{profile}); err != nil {
 		s.log.Error("profile of a joiner not stored", "fingerprint", x.peer, "error", err)
 		return stateReply{outcome: outcomeOf(stateRefused, session.ErrAdmission)}, nil
@@ -155,6 +160,12 @@ func (s *Service) answerDone(x *exchange) (any, error) {
 	}
 	x.hs.conclude(o)
 	return stateReply{outcome: o}, nil
+}
+
+// ofIntent reports whether a profile says what the joiner's intent said.
+func ofIntent(st *certstore.Statement, in session.Intent) bool {
+	p, ok := st.Profile()
+	return ok && slices.Equal(p.Addresses, in.Addresses) && maps.Equal(p.Attributes, in.Attributes)
 }
 
 // answerAbort takes the joiner's leave, with its reason for the person at the initiator.
