@@ -2,6 +2,7 @@ package trust_test
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -48,6 +49,7 @@ func TestReplayInTheSameHandshake(t *testing.T) {
 			continue
 		}
 		j.refused(m, "message %d: %s", i, m.endpoint)
+		j.refused(m.edit("sequence", strconv.FormatUint(j.sequence+1, 10)), "message %d: %s, numbered anew", i, m.endpoint)
 	}
 	skipped := j.signAs(j.sequence+2, hmacauth.EndpointResult, []byte(`{"page":0}`))
 	j.refused(skipped, "a number is left out")
