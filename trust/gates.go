@@ -25,6 +25,7 @@ type exchange struct {
 	creds    hmacauth.Credentials
 	hs       *handshake
 	body     []byte
+	turn     uint64
 	stored   []byte // the reply, when the request repeats the newest one
 }
 
@@ -153,7 +154,7 @@ func (s *Service) gateMAC(x *exchange) error {
 }
 
 func (s *Service) gateTurn(x *exchange) (err error) {
-	x.stored, err = x.hs.accept(x.creds)
+	x.turn, x.stored, err = x.hs.accept(x.creds)
 	return err
 }
 

@@ -27,6 +27,7 @@ type handshake struct {
 	keys     *hmacauth.InitiatorKeys
 	offer    session.OfferID
 	last     answered
+	turn     uint64             // of the newest request that was let through
 	stopPoll context.CancelFunc // releases the poll that waits now
 	set      *delivery          // frozen at the first approved result
 	told     *outcome           // the outcome that ended the join: all that this joiner hears from now on
@@ -63,40 +64,41 @@ func (h *handshake) proved() *hmacauth.InitiatorKeys {
 }
 
 // accept decides what a request with a right MAC is: new, the repetition of the newest one, or out of turn. A request
-// that is let through releases the poll that may still be waiting. For a repetition that was answered before, accept
-// returns that reply.
-func (h *handshake) accept(c hmacauth.Credentials) (stored []byte, err error) {
+// that is let through releases the poll that may still be waiting, and gets a turn of its own, which is the newest one. For
+// a repetition that was answered before, accept returns that reply.
+func (h *handshake) accept(c hmacauth.Credentials) (turn uint64, stored []byte, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case c.Sequence == h.last.sequence && c.MAC.Equal(h.last.mac):
 		if h.last.body != nil {
-			return h.last.body, nil
+			return 0, h.last.body, nil
 		}
 	case c.Sequence == h.last.sequence+1:
 		h.last = answered{sequence: c.Sequence, mac: c.MAC}
 	default:
-		return nil, errRefuse
+		return 0, nil, errRefuse
 	}
 	h.endPoll()
-	return nil, nil
+	h.turn++
+	return h.turn, nil, nil
 }
 
-// settle stores the reply to the request with the given sequence number, unless a newer one came meanwhile.
-func (h *handshake) settle(sequence uint64, body []byte) {
+// settle stores the reply of a turn, unless a newer one, be it a repetition, has overtaken it.
+func (h *handshake) settle(turn uint64, body []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.last.sequence == sequence {
+	if h.turn == turn {
 		h.last.body = body
 	}
 }
 
 // polling returns a context for a waiting result request that ends when another request arrives.
-func (h *handshake) polling(parent context.Context, sequence uint64) (context.Context, context.CancelFunc) {
+func (h *handshake) polling(parent context.Context, turn uint64) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.last.sequence != sequence {
+	if h.turn != turn {
 		cancel() // overtaken before it began to wait
 	} else {
 		h.stopPoll = cancel

@@ -197,7 +197,7 @@ func (s *Service) serveSigned(x *exchange, answer func(*Service, *exchange) (any
 			refuse(x.w)
 			return
 		}
-		x.hs.settle(x.creds.Sequence, body)
+		x.hs.settle(x.turn, body)
 	}
 	mac := x.hs.proved().SignReply(x.request(), x.creds.MAC, hmacauth.Reply{Status: http.StatusOK, Body: body})
 	x.w.Header().Set("Authentication-Info", hmacauth.FormatAuthenticationInfo(mac))

@@ -62,7 +62,7 @@ func (s *Service) answerResult(x *exchange) (any, error) {
 	}
 	ctx, stop := context.WithTimeout(x.r.Context(), s.limits.PollTime)
 	defer stop()
-	ctx, cancel := x.hs.polling(ctx, x.creds.Sequence)
+	ctx, cancel := x.hs.polling(ctx, x.turn)
 	defer cancel()
 	o := s.awaitDecision(ctx, x.hs)
 	switch o.State {
