@@ -163,8 +163,8 @@ func TestReflection(t *testing.T) {
 	first := target(t)
 	s := first.open(session.Config{})
 	j := raw(t, newMachine(t, "micro02"), first, s.Passphrase())
-	m, _ := j.prove("micro02")
-	m = j.sign(hmacauth.EndpointResult, map[string]any{"page": 0})
+	j.prove("micro02")
+	m := j.sign(hmacauth.EndpointResult, map[string]any{"page": 0})
 	reply := j.send(m)
 	j.verified(m, reply)
 	code := reply.header.Get("Authentication-Info")[len("mac="):]
