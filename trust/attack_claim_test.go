@@ -107,17 +107,15 @@ func TestClaimsInDone(t *testing.T) {
 	good := j.doneMessage(second, result)
 	j.sequence-- // it is not sent
 	profile := unbase64(t, decode(t, good.body)["profile"])
-	_, err := second.store.Admit(t.Context(), certstore.AdmitRequest{Certificate: newMachine(t, "friend").store.Identity().Certificate(), Name: "friend"})
+	friend := newMachine(t, "friend")
+	_, err := second.store.Admit(t.Context(), certstore.AdmitRequest{Certificate: friend.store.Identity().Certificate(), Name: "friend"})
 	require.NoError(t, err)
-	var others, admit []byte
+	others := profileOf(t, friend, second)
+	var admit []byte
 	for _, st := range second.store.Statements() {
 		encoded, err := st.MarshalBinary()
 		require.NoError(t, err)
-		own := st.Issuer() == second.store.Identity().KeyID()
-		switch {
-		case st.Kind() == certstore.KindProfile && !own:
-			others = encoded
-		case st.Kind() == certstore.KindAdmit && own:
+		if st.Kind() == certstore.KindAdmit && st.Issuer() == second.store.Identity().KeyID() {
 			admit = encoded
 		}
 	}
@@ -151,6 +149,19 @@ func TestClaimsInDone(t *testing.T) {
 		require.Len(t, first.store.Statements(), before, reason)
 	}
 	require.Equal(t, "joined", j.call(j.sign(hmacauth.EndpointDone, map[string]any{"digest": digest, "profile": profile}))["state"])
+}
+
+// profileOf makes a machine a member with what another one has, and returns its profile, which has no addresses.
+func profileOf(t *testing.T, m, from *machine) []byte {
+	t.Helper()
+	cluster, _ := from.store.Cluster()
+	profile, err := m.store.Adopt(t.Context(), certstore.AdoptRequest{
+		Cluster: cluster, Digest: from.store.Snapshot().Digest(), Statements: from.store.Statements(),
+	})
+	require.NoError(t, err)
+	encoded, err := profile.MarshalBinary()
+	require.NoError(t, err)
+	return encoded
 }
 
 // TestChangedIntentAfterApproval: what was approved is the certificate with all of its intent. Another intent is asked
