@@ -80,7 +80,7 @@ func ExampleParseFingerprint() {
 	fmt.Println(err)
 	// Output:
 	// a6c5-bca9-d0ac-3547-79df
-	// certstore: malformed hash: want 64 hexadecimal digits, got 24 bytes
+	// certstore: malformed hash: want 64 lower-case hexadecimal digits, got 24 bytes
 }
 
 // The forms in which two screens show a fingerprint.

@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+
+	"github.com/microtrust/microtrust/internal/wire"
 )
 
 // The headers that carry codes (RFC 9110, sections 11.6.2 and 11.6.3). Each has exactly one spelling.
@@ -65,10 +67,10 @@ func ParseAuthorization(s string) (Credentials, error) {
 	if c.Sequence, err = strconv.ParseUint(sequence, 10, 64); err != nil {
 		return Credentials{}, ErrHeader
 	}
-	if !decodeHex(c.Handshake[:], handshake) || !decodeHex(c.MAC[:], mac) {
+	if wire.DecodeHex(c.Handshake[:], handshake) != nil || wire.DecodeHex(c.MAC[:], mac) != nil {
 		return Credentials{}, ErrHeader
 	}
-	if hasShare && !decodeHex(c.Share[:], share) {
+	if hasShare && wire.DecodeHex(c.Share[:], share) != nil {
 		return Credentials{}, ErrHeader
 	}
 	if FormatAuthorization(c) != s { // leading zeros, a sign, a share of zeros
@@ -86,17 +88,8 @@ func FormatAuthenticationInfo(m MAC) string { return headerMAC + m.String() }
 func ParseAuthenticationInfo(s string) (MAC, error) {
 	mac, found := strings.CutPrefix(s, headerMAC)
 	var m MAC
-	if !found || !decodeHex(m[:], mac) {
+	if !found || wire.DecodeHex(m[:], mac) != nil {
 		return MAC{}, ErrHeader
 	}
 	return m, nil
-}
-
-// decodeHex fills to from lower-case digits, all of it and no more.
-func decodeHex(to []byte, digits string) bool {
-	if len(digits) != hex.EncodedLen(len(to)) || strings.ToLower(digits) != digits {
-		return false
-	}
-	_, err := hex.Decode(to, []byte(digits))
-	return err == nil
 }

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/microtrust/microtrust/internal/wire"
 	"github.com/microtrust/microtrust/session"
 )
 
@@ -125,10 +125,8 @@ func (o outcome) err(answers ...string) error {
 
 // readHex fills into from lower-case hexadecimal of exactly that length.
 func readHex(into []byte, field, text string) error {
-	if len(text) == hex.EncodedLen(len(into)) && text == strings.ToLower(text) {
-		if _, err := hex.Decode(into, []byte(text)); err == nil {
-			return nil
-		}
+	if wire.DecodeHex(into, text) != nil {
+		return fmt.Errorf("%w: %s: want %d lower-case hexadecimal digits", errMeaning, field, hex.EncodedLen(len(into)))
 	}
-	return fmt.Errorf("%w: %s: want %d lower-case hexadecimal digits", errMeaning, field, hex.EncodedLen(len(into)))
+	return nil
 }

@@ -9,7 +9,7 @@
 //		return err
 //	}
 //
-// Two formats live here.
+// Two formats live here, and one spelling of hashes in both.
 //
 // Fields: what is hashed, signed or put under a MAC. Every field is a length of four bytes, big-endian, and that many
 // bytes; the first field is a label that says what the encoding is for. Different lists of fields never share an
