@@ -37,10 +37,7 @@ type MemberProfile struct {
 func (*MemberProfile) kind() Kind { return KindProfile }
 
 func (p *MemberProfile) encode(f *wire.Fields) {
-	f.Bytes(p.Admit[:]).Uint64(p.Revision).Strings(p.Addresses).Uint64(uint64(len(p.Attributes)))
-	for _, key := range slices.Sorted(maps.Keys(p.Attributes)) {
-		f.String(key).String(p.Attributes[key])
-	}
+	f.Bytes(p.Admit[:]).Uint64(p.Revision).Strings(p.Addresses).Map(p.Attributes)
 }
 
 func readMemberProfile(r *wire.FieldReader) (content, error) {

@@ -3,8 +3,6 @@ package session
 import (
 	"crypto/x509"
 	"encoding/hex"
-	"maps"
-	"slices"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/wire"
@@ -51,23 +49,11 @@ func (o Offer) Fingerprint() certstore.Fingerprint {
 // ID returns the offer's id. It is computed at every call.
 func (o Offer) ID() OfferID {
 	fp := o.Fingerprint()
-	f := wire.NewFields(offerLabel).
+	return wire.NewFields(offerLabel).
 		Bytes(fp[:]).
 		String(o.Intent.Name).
-		Uint64(uint64(len(o.Intent.Addresses)))
-	for _, addr := range o.Intent.Addresses {
-		f = f.String(addr)
-	}
-	f = appendMap(f, o.Intent.Services)
-	f = appendMap(f, o.Intent.Attributes)
-	return f.SHA256()
-}
-
-// appendMap adds the number of entries and then every key and value, sorted by key.
-func appendMap(f *wire.Fields, m map[string]string) *wire.Fields {
-	f = f.Uint64(uint64(len(m)))
-	for _, key := range slices.Sorted(maps.Keys(m)) {
-		f = f.String(key).String(m[key])
-	}
-	return f
+		Strings(o.Intent.Addresses).
+		Map(o.Intent.Services).
+		Map(o.Intent.Attributes).
+		SHA256()
 }

@@ -3,7 +3,9 @@ package wire
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"math"
+	"slices"
 )
 
 // lengthBytes is the size of the length that precedes every field.
@@ -58,6 +60,16 @@ func (f *Fields) Strings(items []string) *Fields {
 	f.Uint64(uint64(len(items)))
 	for _, item := range items {
 		f.String(item)
+	}
+	return f
+}
+
+// Map appends the number of entries as [Fields.Uint64] does, and then each key and its value as two fields, the keys in
+// ascending order of their bytes. A nil map and an empty one are the same.
+func (f *Fields) Map(m map[string]string) *Fields {
+	f.Uint64(uint64(len(m)))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		f.String(key).String(m[key])
 	}
 	return f
 }

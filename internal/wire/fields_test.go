@@ -129,3 +129,11 @@ func TestEncodingAndFieldsAreCopies(t *testing.T) {
 	got[0] = 'x'
 	require.Equal(t, f.Encoding(), data)
 }
+
+func TestMapIsSortedByItsKeys(t *testing.T) {
+	want := wire.NewFields("l").Uint64(3).String("").String("x").String("B").String("").String("a").String("2").Encoding()
+	for range 20 {
+		require.Equal(t, want, wire.NewFields("l").Map(map[string]string{"a": "2", "B": "", "": "x"}).Encoding())
+	}
+	require.Equal(t, wire.NewFields("l").Uint64(0).Encoding(), wire.NewFields("l").Map(nil).Encoding())
+}
