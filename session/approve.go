@@ -77,7 +77,7 @@ func (s *Session) begin(id OfferID, holder certstore.Fingerprint, held bool) (Of
 	if rivals := s.rivals(e); len(rivals) > 0 {
 		return Offer{}, nil, &ConflictError{e.Offer.Intent.Name, false, rivals}
 	}
-	if s.places(StateApproved, StateAdmitted, StateJoined) >= s.cfg.MaxJoiners && !s.hasPlace(e.Fingerprint) {
+	if s.places(State.holdsPlace) >= s.cfg.MaxJoiners && !s.hasPlace(e.Fingerprint) {
 		return Offer{}, nil, ErrLimitReached
 	}
 	s.move(e, next, false, nil, EventApproved, now)

@@ -142,7 +142,7 @@ func (cfg Config) checkWanted() error {
 	fps := make(map[certstore.Fingerprint]bool, len(cfg.WantFingerprints))
 	for i, fp := range cfg.WantFingerprints {
 		field := fmt.Sprintf("WantFingerprints[%d]", i)
-		if fp == (certstore.Fingerprint{}) {
+		if fp.IsZero() {
 			return &FieldError{field, "must not be zero"}
 		}
 		if fps[fp] {

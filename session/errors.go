@@ -86,7 +86,9 @@ func (e *AbortedError) Unwrap() error { return ErrAborted }
 // RefusedError is returned by Propose when the session does not take an offer. It is meant for a peer that has proved
 // itself, and precise. A refused offer leaves no trace in the session.
 type RefusedError struct {
-	Reason error // never nil: ErrClosed, ErrLimitReached, ErrUnwantedName, ErrUnwantedFingerprint, *ServiceMismatchError
+	// Reason is never nil. It matches ErrClosed, ErrLimitReached, ErrUnwantedName, ErrUnwantedFingerprint,
+	// ErrServiceMismatch, or ErrSuperseded for an offer that failed and made room for another while it was decided upon.
+	Reason error
 }
 
 // Error names the reason.

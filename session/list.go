@@ -72,16 +72,16 @@ func (s *Session) sorted() []*entry {
 func (s *Session) move(e *entry, state State, away bool, cause error, kind EventKind, now time.Time) {
 	e.set(state, away, cause, now)
 	s.journal.add(Event{Time: now, Kind: kind, Joiner: s.copyOf(e), Cause: cause})
-	if kind == EventAdmitted && s.places(StateAdmitted, StateJoined) >= s.cfg.MaxJoiners {
+	if kind == EventAdmitted && s.places(State.stored) >= s.cfg.MaxJoiners {
 		s.close(ErrLimitReached, now)
 	}
 }
 
-// places counts the certificates that have an offer in one of the states. It needs s.mu.
-func (s *Session) places(states ...State) int {
+// places counts the certificates that have an offer in a state of that kind. It needs s.mu.
+func (s *Session) places(kind func(State) bool) int {
 	holders := make(map[certstore.Fingerprint]bool)
 	for _, e := range s.entries {
-		if slices.Contains(states, e.State) {
+		if kind(e.State) {
 			holders[e.Fingerprint] = true
 		}
 	}
@@ -91,7 +91,5 @@ func (s *Session) places(states ...State) int {
 // hasPlace reports whether a certificate holds a place already, so that approving another offer of it takes none. It
 // needs s.mu.
 func (s *Session) hasPlace(fp certstore.Fingerprint) bool {
-	return s.count(func(e *entry) bool {
-		return e.Fingerprint == fp && (e.State == StateApproved || e.State == StateAdmitted || e.State == StateJoined)
-	}) > 0
+	return s.count(func(e *entry) bool { return e.Fingerprint == fp && e.State.holdsPlace() }) > 0
 }

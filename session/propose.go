@@ -62,7 +62,7 @@ func (s *Session) take(id OfferID, o Offer, in input) (state State, ask bool, er
 
 // admissible returns why the session does not take the offer now, or nil. e is nil for an offer that it does not list.
 func (s *Session) admissible(e *entry, o Offer, in input, now time.Time) error {
-	member := e != nil && (e.State == StateApproved || e.State == StateAdmitted || e.State == StateJoined)
+	member := e != nil && e.State.holdsPlace()
 	if s.cause != nil {
 		if member && now.Before(s.graceEnd) {
 			return nil

@@ -37,9 +37,13 @@ func (s State) String() string {
 func (s State) Final() bool { return s == StateDenied || s == StateJoined || s == StateFailed }
 
 // live reports whether an offer in this state claims its name.
-func (s State) live() bool {
-	return s == StateOffered || s == StateApproved || s == StateAdmitted || s == StateJoined
-}
+func (s State) live() bool { return s == StateOffered || s.holdsPlace() }
+
+// holdsPlace reports whether an offer in this state takes up one of Config.MaxJoiners.
+func (s State) holdsPlace() bool { return s == StateApproved || s.stored() }
+
+// stored reports whether the joiner is a member, durably.
+func (s State) stored() bool { return s == StateAdmitted || s == StateJoined }
 
 // input is what can happen to one joiner.
 type input uint8
