@@ -2,6 +2,7 @@ package certstore
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"slices"
@@ -71,16 +72,13 @@ func distinct(cluster ClusterID, set []*Statement) []*Statement {
 		}
 	}
 	slices.SortFunc(sorted, func(a, b *Statement) int {
-		if order := compareIDs(a.id, b.id); order != 0 {
-			return order
-		}
-		return bytes.Compare(a.signature, b.signature)
+		return cmp.Or(a.id.Compare(b.id), bytes.Compare(a.signature, b.signature))
 	})
 	return slices.CompactFunc(sorted, func(a, b *Statement) bool { return a.id == b.id })
 }
 
 func sortByID(list []*Statement) {
-	slices.SortFunc(list, func(a, b *Statement) int { return compareIDs(a.id, b.id) })
+	slices.SortFunc(list, func(a, b *Statement) int { return a.id.Compare(b.id) })
 }
 
 func (h *history) ids() []StatementID {

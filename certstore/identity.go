@@ -12,7 +12,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 )
 
 // maxChainLength bounds the certificates of an identity: the leaf and its authorities.
@@ -134,9 +133,7 @@ func (id *Identity) TLSCertificate() tls.Certificate {
 }
 
 // String returns name and short fingerprint.
-func (id *Identity) String() string {
-	return strings.Join([]string{id.name, id.fingerprint.Short()}, " ")
-}
+func (id *Identity) String() string { return id.name + " " + id.fingerprint.Short() }
 
 // LogValue logs name and full fingerprint.
 func (id *Identity) LogValue() slog.Value {

@@ -6,7 +6,7 @@ import (
 )
 
 // ClusterID names a cluster: the SHA-256 hash of the body of its genesis statement. It is pinned outside the set of
-// statements and carried by every one of them. See docs/trust-store.md, "Genesis".
+// statements and carried by every one of them. See docs/trust-store.md, "genesis".
 type ClusterID [sha256.Size]byte
 
 // String returns the id as 64 lower-case hexadecimal digits.

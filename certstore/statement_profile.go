@@ -112,5 +112,5 @@ func (p *MemberProfile) clone() MemberProfile {
 // whichever comes first the same one is left.
 func (s *Statement) supersedes(t *Statement) bool {
 	a, b := s.content.(*MemberProfile).Revision, t.content.(*MemberProfile).Revision
-	return a > b || a == b && compareIDs(s.id, t.id) < 0
+	return a > b || a == b && s.id.Compare(t.id) < 0
 }

@@ -1,7 +1,6 @@
 package certstore
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -33,13 +32,11 @@ func readRemoval(r *wire.FieldReader) (content, error) {
 		m.Keep = append(m.Keep, padded(r.Fixed(sha256.Size)))
 	}
 	for i := 1; i < len(m.Keep); i++ {
-		if compareIDs(m.Keep[i-1], m.Keep[i]) >= 0 {
+		if m.Keep[i-1].Compare(m.Keep[i]) >= 0 {
 			return m, fmt.Errorf("%w: kept statements are not in ascending order", errContent)
 		}
 	}
 	return m, nil
 }
-
-func compareIDs(a, b StatementID) int { return bytes.Compare(a[:], b[:]) }
 
 func (m *Removal) clone() Removal { return Removal{Target: m.Target, Keep: slices.Clone(m.Keep)} }
