@@ -23,7 +23,7 @@ func LoadOrCreateIdentity(dir string, cfg IdentityConfig) (*Identity, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("certstore: create identity: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
