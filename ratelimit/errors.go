@@ -49,7 +49,7 @@ func (e *LimitedError) Unwrap() error { return ErrLimited }
 // §10.2.3).
 func (e *LimitedError) Seconds() string {
 	s := int64(e.RetryAfter / time.Second)
-	if e.RetryAfter%time.Second > 0 || s < 1 {
+	if e.RetryAfter%time.Second > 0 {
 		s++
 	}
 	return strconv.FormatInt(max(s, 1), 10)

@@ -3,7 +3,6 @@ package trust
 import (
 	"errors"
 	"io"
-	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -169,7 +168,7 @@ func (s *Service) pass(x *exchange, gates []gate) bool {
 		s.log.Debug("join request refused", "endpoint", x.endpoint, "gate", g.name, "source", x.source)
 		var limited *ratelimit.LimitedError
 		if errors.As(err, &limited) {
-			refuseForNow(x.w, limited.RetryAfter)
+			refuseForNow(x.w, limited)
 		} else {
 			refuse(x.w)
 		}
@@ -189,7 +188,7 @@ func refuse(w http.ResponseWriter) {
 	io.WriteString(w, refusal)
 }
 
-func refuseForNow(w http.ResponseWriter, after time.Duration) {
-	w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(after.Seconds())))))
+func refuseForNow(w http.ResponseWriter, limited *ratelimit.LimitedError) {
+	w.Header().Set("Retry-After", limited.Seconds())
 	http.Error(w, `{"error":"too many requests"}`, http.StatusTooManyRequests)
 }
