@@ -242,3 +242,16 @@ func TestBudgetForBits(t *testing.T) {
 	}
 	require.Equal(t, ratelimit.SuppliedBudget, ratelimit.BudgetForBits(math.NaN()))
 }
+
+func TestAttemptsCountAsWrongOnlyWhatWasVerified(t *testing.T) {
+	a, now := attempts(t, ratelimit.AttemptsConfig{}), start()
+	right, err := a.Reserve(now, secretNo(1), 2, sourceNo(1))
+	require.NoError(t, err)
+	wrong, err := a.Reserve(now, secretNo(1), 2, sourceNo(2))
+	require.NoError(t, err)
+	require.Equal(t, int64(1), wrong.Fail(), "the other one is being verified and may be right")
+	right.Release()
+	right.Release()
+	_, err = a.Reserve(now, secretNo(1), 2, sourceNo(1))
+	require.NoError(t, err, "one is left of two")
+}

@@ -117,12 +117,13 @@ func (r *Reservation) Release() {
 }
 
 // Fail settles the attempt as a wrong proof, so that the source's back-off begins at once, and returns the wrong proofs
-// of the secret so far. It changes nothing for a reservation that was settled before.
+// of the secret so far, without those that are being verified: they may be right. It changes nothing for a reservation
+// that was settled before.
 func (r *Reservation) Fail() int64 {
 	r.owner.mu.Lock()
 	defer r.owner.mu.Unlock()
 	r.settle(true)
-	return r.secret.wrong + r.secret.open
+	return r.secret.wrong
 }
 
 // settle needs the lock of the owner.
