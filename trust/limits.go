@@ -29,7 +29,7 @@ const (
 	maxReplyBody    = 256 << 10
 	maxPollTime     = 20 * time.Second
 	pageBytes       = 96 << 10 // encoded statements in one page of a result, well below maxReplyBody with its base64
-	maxPages        = 4096
+	maxPages        = 512
 	headerAllowance = 4 << 10 // net/http adds 4 KiB of its own, which makes the 8 KiB of the protocol
 )
 
