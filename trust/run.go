@@ -54,9 +54,17 @@ func (s *Service) others(snapshot *certstore.Snapshot) []*certstore.Member {
 	return out
 }
 
+// kickAll wakes the workers of all members, and of those that are none any more, so that they end.
 func (d *distributor) kickAll(ctx context.Context, snapshot *certstore.Snapshot) {
 	for _, m := range d.service.others(snapshot) {
 		d.kick(ctx, m)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for fingerprint, kick := range d.kicks {
+		if !snapshot.Trusts(fingerprint) {
+			wake(kick)
+		}
 	}
 }
 
@@ -77,6 +85,10 @@ func (d *distributor) kick(ctx context.Context, m *certstore.Member) {
 		d.workers.Add(1)
 		go d.work(ctx, m, kick)
 	}
+	wake(kick)
+}
+
+func wake(kick chan<- struct{}) {
 	select {
 	case kick <- struct{}{}:
 	default:
