@@ -35,5 +35,13 @@
 //
 // Deadlines come from package time, so that whole joins run in a testing/synctest bubble.
 //
+// # Reading the code
+//
+// A join is told in join.go, in the method attempt: conversation.go begins it and carries every later message, prove.go proves
+// the passphrase and waits for both decisions, take.go takes the member set, second.go asks a second member. The other
+// side starts in attach.go; gates.go has the order of checks, initiator.go hello and join, result.go everything after
+// the approval. messages.go has the bodies. members.go and reconcile.go are the two sides of what members exchange later,
+// and run.go says when.
+//
 // The normative description of what goes over the wire is docs/protocol.md.
 package trust

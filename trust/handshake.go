@@ -41,7 +41,7 @@ type answered struct {
 	body     []byte
 }
 
-// takeProof hands out the exchange for its one verification; nil when that was used already.
+// takeProof hands out the key exchange for its one verification; nil when that was used already.
 func (h *handshake) takeProof() *hmacauth.Initiator {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,7 +133,7 @@ func (h *handshake) setOffer(id session.OfferID) {
 	h.offer = id
 }
 
-// conclude keeps the outcome that ends the join for this joiner, and lets go of the set that it got.
+// conclude keeps the outcome that ends the join for this joiner. The set that it got stays, for it may ask for a page again.
 func (h *handshake) conclude(o outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -32,7 +32,7 @@ type Config struct {
 	Admission ratelimit.AdmissionConfig
 	// Attempts slows sources that send wrong proofs. The zero value is the defaults of package ratelimit.
 	Attempts ratelimit.AttemptsConfig
-	// Sync is how often Run exchanges digests with the other members, give or take a fifth. Zero means 30 s, and negative is
+	// Sync is how often Run exchanges digests with the other members, give or take a quarter. Zero means 30 s, and negative is
 	// refused. What changes here is pushed at once whatever this says.
 	Sync time.Duration
 }
