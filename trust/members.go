@@ -58,7 +58,7 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the body is too large or broke off", http.StatusRequestEntityTooLarge)
 		return
 	}
-	reply, err := s.exchange(r, member, body)
+	reply, err := s.answerExchange(r, member, body)
 	if err != nil {
 		s.log.Warn("exchange with a member failed", "member", member.Name, "error", err)
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -72,7 +72,7 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 	writeReply(w, encoded)
 }
 
-func (s *Service) exchange(r *http.Request, member *certstore.Member, body []byte) (exchangeReply, error) {
+func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body []byte) (exchangeReply, error) {
 	var req exchangeRequest
 	if err := wire.DecodeJSON(body, &req); err != nil {
 		return exchangeReply{}, err
