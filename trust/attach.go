@@ -3,7 +3,6 @@ package trust
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
@@ -129,13 +128,3 @@ func (l *oneListener) Accept() (net.Conn, error) {
 
 func (l *oneListener) Close() error   { return nil }
 func (l *oneListener) Addr() net.Addr { return l.conn.LocalAddr() }
-
-// provedLeaf returns the certificate whose key the peer proved to hold in this very connection: not in an earlier one
-// that this one resumed.
-func provedLeaf(state *tls.ConnectionState) (*x509.Certificate, error) {
-	if state == nil || !state.HandshakeComplete || state.DidResume || state.Version < tls.VersionTLS13 ||
-		state.NegotiatedProtocol != Protocol || len(state.PeerCertificates) == 0 {
-		return nil, errRefuse
-	}
-	return state.PeerCertificates[0], nil
-}

@@ -58,6 +58,10 @@ func (e *FingerprintError) Error() string {
 	return fmt.Sprintf("trust: the server has fingerprint %s, but %s was expected", e.Got.Short(), e.Want.Short())
 }
 
+// errStore marks what went wrong on this machine's disk or in its database. Join returns it with the store's error, which
+// says more.
+var errStore = errors.New("trust: the member set could not be stored")
+
 // Errors that stay inside: strangers see one and the same refusal for all of them, proved peers are told the text.
 var (
 	errRefuse    = errors.New("refused")

@@ -1,6 +1,8 @@
 package trust
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net/http"
@@ -122,6 +124,16 @@ func (s *Service) gatePeer(x *exchange) error {
 	}
 	x.peer = certstore.FingerprintOf(leaf)
 	return nil
+}
+
+// provedLeaf returns the certificate whose key the peer proved to hold in this very connection: not in an earlier one
+// that this one resumed.
+func provedLeaf(state *tls.ConnectionState) (*x509.Certificate, error) {
+	if state == nil || !state.HandshakeComplete || state.DidResume || state.Version < tls.VersionTLS13 ||
+		state.NegotiatedProtocol != Protocol || len(state.PeerCertificates) == 0 {
+		return nil, errRefuse
+	}
+	return state.PeerCertificates[0], nil
 }
 
 func (s *Service) gateHandshake(x *exchange) error {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -30,17 +31,17 @@ func (s *Service) joinHandler() http.Handler {
 		hmacauth.EndpointAbort:  (*Service).answerAbort,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{w: w, r: r, now: time.Now(), source: sourceOf(r)}
-		if r.Method != http.MethodPost || len(r.URL.Path) <= len(pathPrefix) || r.URL.Path[:len(pathPrefix)] != pathPrefix {
+		endpoint, ours := strings.CutPrefix(r.URL.Path, pathPrefix)
+		fn, signed := answer[endpoint]
+		x := &exchange{w: w, r: r, endpoint: endpoint, now: time.Now(), source: sourceOf(r)}
+		switch {
+		case r.Method != http.MethodPost || !ours:
 			refuse(w)
-			return
-		}
-		x.endpoint = r.URL.Path[len(pathPrefix):]
-		if x.endpoint == hmacauth.EndpointHello {
+		case endpoint == hmacauth.EndpointHello:
 			s.serveHello(x)
-		} else if fn, ok := answer[x.endpoint]; ok {
+		case signed:
 			s.serveSigned(x, fn)
-		} else {
+		default:
 			refuse(w)
 		}
 	})

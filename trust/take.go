@@ -9,9 +9,6 @@ import (
 	"github.com/microtrust/microtrust/hmacauth"
 )
 
-// errStore marks what went wrong on this machine's disk or in its database.
-var errStore = errors.New("trust: the member set could not be stored")
-
 // take receives the rest of the member set, checks all of it, makes it durable and tells the initiator.
 func (j *joiner) take(ctx context.Context, c *conversation, first resultReply, other Initiator) error {
 	statements, digest, err := collect(ctx, c, first, other)
