@@ -4,8 +4,6 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -40,7 +38,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
-	flags.StringVar(&o.name, "name", hostName(), "`name` of this machine in the cluster")
+	flags.StringVar(&o.name, "name", terminal.HostName(), "`name` of this machine in the cluster")
 	flags.StringVar(&o.server, "server", "", "`host:port` of the machine that runs joinserver")
 	flags.Var(&o.advertise, "advertise", "`host:port,…` where this machine will serve members; none: it will not")
 	flags.StringVar(&o.passphraseFile, "passphrase-file", "", "`file` with the passphrase; - is the first line of standard input; none: ask")
@@ -101,14 +99,4 @@ func (o options) check() error {
 		return terminal.Usagef("-json asks nothing; give -fingerprint (joinserver -print-fingerprint prints it)")
 	}
 	return nil
-}
-
-// hostName returns the name of this machine if it can be a member's, and otherwise nothing.
-func hostName() string {
-	name, err := os.Hostname()
-	name = strings.ToLower(name)
-	if err != nil || certstore.CheckName(name) != nil {
-		return ""
-	}
-	return name
 }

@@ -4,8 +4,6 @@ import (
 	"flag"
 	"io"
 	"net/netip"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -41,7 +39,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
-	flags.StringVar(&o.name, "name", hostName(), "`name` of this machine in the cluster")
+	flags.StringVar(&o.name, "name", terminal.HostName(), "`name` of this machine in the cluster")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:9443", "`host:port` to serve on")
 	flags.Var(&o.advertise, "advertise", "`host:port,…` that others reach this machine at, if it is not that of -listen")
 	flags.DurationVar(&o.timeout, "timeout", session.DefaultTimeout, "how long the session lasts, at most 60m")
@@ -105,14 +103,4 @@ func (o options) checkListen() error {
 		return terminal.Usagef("-listen: with %s, say with -advertise where others reach this machine", addr.Addr())
 	}
 	return nil
-}
-
-// hostName returns the name of this machine if it can be a member's, and otherwise nothing.
-func hostName() string {
-	name, err := os.Hostname()
-	name = strings.ToLower(name)
-	if err != nil || certstore.CheckName(name) != nil {
-		return ""
-	}
-	return name
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -93,6 +94,16 @@ func (a *Addresses) Set(text string) error {
 		*a = append(*a, part)
 	}
 	return nil
+}
+
+// HostName returns the name of this machine if it can be a member's, and otherwise nothing.
+func HostName() string {
+	name, err := os.Hostname()
+	name = strings.ToLower(name)
+	if err != nil || certstore.CheckName(name) != nil {
+		return ""
+	}
+	return name
 }
 
 // Help prints the usage of a program: what it does, its flags, and the exit codes, of the server or of the client.
