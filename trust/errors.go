@@ -11,7 +11,7 @@ import (
 // Errors of the initiator's side and of configuration.
 var (
 	// ErrConfig is wrapped by what [NewService], [Service.Attach], [Service.Open] and [Join] say of a Config that cannot work.
-	ErrConfig = errors.New("trust: configuration")
+	ErrConfig = errors.New("trust: invalid configuration")
 	// ErrNoCluster says that the store is not part of a cluster yet: the first machine calls Store.Bootstrap. From [Service.Open].
 	ErrNoCluster = errors.New("trust: this machine is in no cluster yet; the first machine of a cluster calls Store.Bootstrap")
 	// ErrSessionOpen says that a passphrase session is open already; there is one at a time. From [Service.Open].
