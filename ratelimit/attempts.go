@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"container/list"
+	"crypto/rand"
 	"net/netip"
 	"sync"
 	"time"
@@ -45,6 +46,7 @@ type AttemptsConfig struct {
 // Specification: docs/protocol.md, section "Counting guesses".
 type Attempts struct {
 	cfg AttemptsConfig
+	key func() []byte // of Name; in a closure, so that no printing reaches it
 
 	mu      sync.Mutex
 	clock   clock
@@ -97,13 +99,21 @@ func NewAttempts(cfg AttemptsConfig) (*Attempts, error) {
 	if cfg.MaxBackOff < cfg.BackOff {
 		return nil, &ConfigError{"MaxBackOff", "must not be below BackOff"}
 	}
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
 	return &Attempts{
 		cfg:     cfg,
+		key:     func() []byte { return key },
 		secrets: make(map[[32]byte]*secret),
 		sources: newLRU[netip.Prefix, *culprit](cfg.MaxSources),
 		open:    list.New(),
 	}, nil
 }
+
+// Name returns the key by which this Attempts counts a secret, from a function that hashes the secret under the 32 random
+// bytes that it is given, such as the method Tag of a passphrase. The bytes are this Attempts' own and are not to be kept:
+// whoever has them and the result can test guesses of the secret.
+func (a *Attempts) Name(hash func(key []byte) [32]byte) [32]byte { return hash(a.key()) }
 
 // Wrong returns the wrong proofs of a secret so far, open reservations included.
 func (a *Attempts) Wrong(key [32]byte) int64 {

@@ -124,6 +124,25 @@ func TestRetryAfterIsCapped(t *testing.T) {
 	}
 }
 
+// TestBusyInitiatorIsGivenUp: a server that has too many requests for ever does not hold a joiner for ever.
+func TestBusyInitiatorIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLiar(t, wrong(t))
+		f := &fakeServer{answer: func(*http.Request, []byte) *fakeReply {
+			return &fakeReply{status: http.StatusTooManyRequests, header: []string{"Retry-After: 10"}}
+		}}
+		ln := newPipes()
+		defer f.serve(ln, fakeTLS(l.store.Identity()))()
+		cfg := gullible(newMachine(t, "micro02"), wrong(t))
+		cfg.Dial = func(context.Context, string, string) (net.Conn, error) { return ln.dial() }
+		start := time.Now()
+		_, err := trust.Join(t.Context(), "192.0.2.1:1", cfg)
+		require.ErrorIs(t, err, trust.ErrUnreachable)
+		require.Greater(t, time.Since(start), time.Minute)
+		require.Less(t, time.Since(start), 10*time.Minute)
+	})
+}
+
 // TestSilentInitiatorIsGivenUp: a server that takes a request and says nothing holds a joiner without a deadline of its
 // own for a minute or two, whatever the request is.
 func TestSilentInitiatorIsGivenUp(t *testing.T) {

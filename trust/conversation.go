@@ -129,12 +129,16 @@ type rawReply struct {
 	body   []byte
 }
 
-// post sends one request. The one refusal that strangers get is ErrRefused; when the initiator asks to wait, post waits.
+// post sends one request. The one refusal that strangers get is ErrRefused; when the initiator asks to wait, post waits, but
+// not for ever.
 func (d *dialer) post(ctx context.Context, endpoint, authorization string, body []byte) (rawReply, error) {
-	for {
+	for waited := time.Duration(0); ; {
 		raw, after, err := d.postOnce(ctx, endpoint, authorization, body)
 		if after == 0 {
 			return raw, err
+		}
+		if waited += after; waited > busyPatience {
+			return raw, fmt.Errorf("%w: it has too many requests, and asked to wait for more than %v in all", ErrUnreachable, busyPatience)
 		}
 		if pause(ctx, after) != nil {
 			return raw, context.Cause(ctx)

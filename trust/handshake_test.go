@@ -1,9 +1,12 @@
 package trust
 
 import (
+	"context"
+	"encoding/binary"
 	"testing"
 
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/session"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,4 +46,23 @@ func TestTurnsOfAHandshake(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = h.accept(first)
 	require.ErrorIs(t, err, errRefuse, "an old one")
+}
+
+func TestConcludedHandshakesMakeRoom(t *testing.T) {
+	open, err := session.New(session.Config{}, session.Hooks{Admit: func(context.Context, session.Offer) error { return nil }})
+	require.NoError(t, err)
+	defer open.Close(nil)
+	table := newHandshakes(1)
+	add := func(i int) bool {
+		h := &handshake{session: open, heard: make(chan struct{})}
+		binary.BigEndian.PutUint64(h.id[:], uint64(i))
+		binary.BigEndian.PutUint64(h.joiner[:], uint64(i))
+		h.conclude(outcome{State: stateRefused})
+		return table.promote(h)
+	}
+	for i := range maxProved + 1 {
+		require.True(t, add(i), "whoever has heard the outcome makes room for the next one")
+	}
+	require.Len(t, table.proved, 1)
+	require.Len(t, table.byJoiner, 1)
 }

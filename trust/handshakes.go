@@ -54,6 +54,9 @@ func (t *handshakes) promote(h *handshake) bool {
 	t.mu.Lock()
 	older := t.byJoiner[h.joiner]
 	if older == nil && len(t.proved) >= maxProved {
+		t.forgetConcluded()
+	}
+	if older == nil && len(t.proved) >= maxProved {
 		t.mu.Unlock()
 		return false
 	}
@@ -85,6 +88,11 @@ func (t *handshakes) waiting() bool {
 func (t *handshakes) sweep() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.forgetConcluded()
+}
+
+// forgetConcluded needs t.mu.
+func (t *handshakes) forgetConcluded() {
 	for id, h := range t.proved {
 		if !h.owed() {
 			delete(t.proved, id)

@@ -77,6 +77,7 @@ const (
 	maxBackOff        = 3 * time.Second
 	maxRetryAfter     = 10 * time.Second
 	abortTime         = 3 * time.Second
+	busyPatience      = 2 * time.Minute  // for one request, how long in all the initiator may ask to wait
 	replyTime         = 40 * time.Second // for one request and its whole reply: twice the longest poll
 )
 
@@ -158,8 +159,9 @@ func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
 			return nil, err
 		}
 	}
-	tag := cfg.Passphrase.Tag([]byte("microtrust joiner's count of attempts"))
-	return &joiner{cfg: cfg, address: address, intent: in, dialer: newDialer(address, cfg), tag: tag}, nil
+	return &joiner{
+		cfg: cfg, address: address, intent: in, dialer: newDialer(address, cfg), tag: cfg.Attempts.Name(cfg.Passphrase.Tag),
+	}, nil
 }
 
 func (j *joiner) close() { j.dialer.close() }

@@ -100,19 +100,25 @@ func (d *distributor) work(ctx context.Context, m *certstore.Member, kick <-chan
 	defer d.workers.Done()
 	store := d.service.store
 	client := memberClient(store, m.Name)
-	defer client.CloseIdleConnections()
+	defer func() { client.CloseIdleConnections() }()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-kick:
 		}
-		if _, ok := store.Snapshot().ByFingerprint(m.Fingerprint); !ok {
+		now, ok := store.Snapshot().ByFingerprint(m.Fingerprint)
+		if !ok {
 			d.mu.Lock()
 			delete(d.kicks, m.Fingerprint)
 			d.mu.Unlock()
 			return
 		}
+		if now.Name != m.Name { // admitted again under another name
+			client.CloseIdleConnections()
+			client = memberClient(store, now.Name)
+		}
+		m = now
 		d.service.reconcileWith(ctx, client, m)
 	}
 }

@@ -2,7 +2,6 @@ package trust
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,7 +45,6 @@ type Service struct {
 	sync      time.Duration
 	admission *ratelimit.Admission
 	attempts  *ratelimit.Attempts
-	tag       func(hmacauth.Passphrase) [32]byte // keyed, so that the counters do not hold the secret
 
 	handshakes handshakes
 	strangers  *ratelimit.Table[*strangerConn, *strangerConn]
@@ -79,8 +77,6 @@ func NewService(cfg Config) (*Service, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	orDefault(&cfg.Sync, 30*time.Second)
-	key := make([]byte, 32)
-	rand.Read(key)
 	return &Service{
 		store:      cfg.Store,
 		log:        cfg.Logger,
@@ -88,7 +84,6 @@ func NewService(cfg Config) (*Service, error) {
 		sync:       cfg.Sync,
 		admission:  admission,
 		attempts:   attempts,
-		tag:        func(p hmacauth.Passphrase) [32]byte { return p.Tag(key) },
 		handshakes: newHandshakes(limits.Handshakes),
 		strangers:  ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
 	}, nil
@@ -127,6 +122,7 @@ func (s *Service) follow(ctx context.Context, opened *session.Session) {
 		opened.Close(&session.StoppedError{Reason: "the initiator shut down"})
 	case <-opened.Done():
 	}
+	s.attempts.Retire(s.attempts.Name(opened.Passphrase().Tag))
 	s.log.Info("trust session closed", "session", opened, "cause", opened.Cause(), "wrong_proofs", opened.WrongProofs())
 }
 
