@@ -8,8 +8,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
@@ -171,4 +173,155 @@ func (c *crowd) check(t *testing.T) {
 		}
 	}
 	same(t, append([]*machine{c.first}, c.others...)...)
+}
+
+// start joins in the background, and returns when the session lists one more offer.
+func (n *lan) start(t *testing.T, s *session.Session, cfg trust.JoinConfig) <-chan error {
+	t.Helper()
+	joined := make(chan error, 1)
+	before := len(s.Joiners())
+	go func() {
+		_, err := trust.Join(t.Context(), firstAddr, cfg)
+		joined <- err
+	}()
+	synctest.Wait()
+	require.Len(t, s.Joiners(), before+1)
+	return joined
+}
+
+// TestDenied: the joiner hears the reason at once, and stays denied in this session.
+func TestDenied(t *testing.T) {
+	inBubble(t, func(t *testing.T, n *lan) {
+		first := n.founder(t, trust.Config{})
+		s := first.openAsking(session.Config{})
+		second := newMachine(t, "micro02")
+		cfg := n.joinConfig(second, s, first)
+		joined := n.start(t, s, cfg)
+		since := time.Now()
+		require.NoError(t, s.Deny(only(t, s).ID, "not on my list"))
+		want := &session.DeniedError{Reason: "not on my list"}
+		require.Equal(t, want, <-joined)
+		require.Less(t, time.Since(since), soon)
+		for range 3 {
+			_, err := trust.Join(t.Context(), firstAddr, cfg)
+			require.Equal(t, want, err)
+		}
+		require.Equal(t, session.StateDenied, only(t, s).State)
+		absent(t, second, first)
+	})
+}
+
+// TestTwoOfOneName: neither is admitted until one of them is denied, or leaves.
+func TestTwoOfOneName(t *testing.T) {
+	for _, denied := range []bool{true, false} {
+		t.Run(fmt.Sprintf("denied %v", denied), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, n *lan) {
+				first := n.founder(t, trust.Config{})
+				s := first.openAsking(session.Config{})
+				right, twin := newMachine(t, "micro02"), newMachine(t, "micro02")
+				rightJoined := n.start(t, s, n.joinConfig(right, s, first))
+				ctx, leave := context.WithCancelCause(t.Context())
+				defer leave(nil)
+				twinJoined := make(chan error, 1)
+				go func() {
+					_, err := trust.Join(ctx, firstAddr, n.joinConfig(twin, s, first))
+					twinJoined <- err
+				}()
+				synctest.Wait()
+				both := s.Joiners()
+				require.Len(t, both, 2)
+				for i, j := range both {
+					require.True(t, j.Conflict)
+					conflict, ok := errors.AsType[*session.ConflictError](s.Approve(t.Context(), j.ID))
+					require.True(t, ok)
+					require.False(t, conflict.Member)
+					require.Equal(t, []certstore.Fingerprint{both[1-i].Fingerprint}, conflict.Others)
+				}
+				want := error(&session.DeniedError{Reason: "the wrong one"})
+				if denied {
+					require.NoError(t, s.Deny(both[1].ID, "the wrong one"))
+				} else {
+					want = errLeft
+					leave(errLeft)
+				}
+				require.ErrorContains(t, <-twinJoined, want.Error())
+				require.NoError(t, s.Approve(t.Context(), both[0].ID))
+				require.NoError(t, <-rightJoined)
+				same(t, first, right)
+				absent(t, twin, first)
+			})
+		})
+	}
+}
+
+// TestNameOfAMember: it is not given away; the newcomer comes again under another one.
+func TestNameOfAMember(t *testing.T) {
+	inBubble(t, func(t *testing.T, n *lan) {
+		first := n.founder(t, trust.Config{})
+		s := first.openAsking(session.Config{})
+		twin := newMachine(t, "micro01")
+		joined := n.start(t, s, n.joinConfig(twin, s, first))
+		j := only(t, s)
+		require.True(t, j.Conflict)
+		conflict, ok := errors.AsType[*session.ConflictError](s.Approve(t.Context(), j.ID))
+		require.True(t, ok)
+		require.True(t, conflict.Member)
+		require.Equal(t, []certstore.Fingerprint{first.store.Identity().Fingerprint()}, conflict.Others)
+		require.NoError(t, s.Deny(j.ID, "the name is taken"))
+		require.ErrorIs(t, <-joined, session.ErrDenied)
+		absent(t, twin, first)
+
+		renamed := newMachine(t, "micro02")
+		joined = n.start(t, s, n.joinConfig(renamed, s, first))
+		require.NoError(t, s.Approve(t.Context(), s.Joiners()[1].ID))
+		require.NoError(t, <-joined)
+		same(t, first, renamed)
+	})
+}
+
+// TestNotFit: what does not fit the session is refused with the precise reason, and leaves nothing; what fits comes in.
+func TestNotFit(t *testing.T) {
+	for _, tt := range []struct {
+		reason   string
+		open     session.Config
+		services map[string]string
+		want     error
+		says     []string
+	}{
+		{"unwanted name", session.Config{WantNames: []string{"micro03", "micro04"}}, nil, session.ErrUnwantedName, nil},
+		{"unwanted fingerprint", session.Config{WantFingerprints: []certstore.Fingerprint{{1}}}, nil, session.ErrUnwantedFingerprint, nil},
+		{"another version", session.Config{Services: map[string]string{"lxd": "6.1"}}, map[string]string{"lxd": "5.21"}, session.ErrServiceMismatch, []string{"lxd", "6.1", "5.21"}},
+		{"no such service", session.Config{Services: map[string]string{"lxd": "6.1"}}, map[string]string{"ovn": "24.03"}, session.ErrServiceMismatch, []string{"lxd", "6.1"}},
+		{"fits", session.Config{WantNames: []string{"micro02"}, Services: map[string]string{"lxd": "6.1"}}, map[string]string{"lxd": "6.1", "more": "1"}, nil, nil},
+	} {
+		t.Run(tt.reason, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, n *lan) {
+				first := n.founder(t, trust.Config{})
+				second := newMachine(t, "micro02")
+				open := tt.open
+				if tt.want == nil {
+					open.WantFingerprints = []certstore.Fingerprint{second.store.Identity().Fingerprint()}
+				}
+				s := first.open(open)
+				cfg := n.joinConfig(second, s, first)
+				cfg.Services = tt.services
+				began := time.Now()
+				_, err := trust.Join(t.Context(), firstAddr, cfg)
+				require.Less(t, time.Since(began), soon)
+				if tt.want == nil {
+					require.NoError(t, err)
+					require.ErrorIs(t, s.Cause(), session.ErrLimitReached, "nobody else is wanted")
+					return
+				}
+				require.ErrorIs(t, err, tt.want)
+				for _, text := range tt.says {
+					require.ErrorContains(t, err, text)
+				}
+				absent(t, second, first)
+				require.Empty(t, s.Joiners())
+				require.True(t, s.Open())
+				require.Zero(t, s.WrongProofs())
+			})
+		})
+	}
 }

@@ -2,10 +2,16 @@ package trust_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
+	"math/big"
 	"testing"
 	"time"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
@@ -219,4 +225,90 @@ func TestNewcomerInTheGracePeriod(t *testing.T) {
 		absent(t, second, first)
 		require.Len(t, s.Joiners(), 1)
 	})
+}
+
+// TestDeadlineIsExact: the session takes a joiner until its deadline and not a moment longer, and says so to both sides then.
+func TestDeadlineIsExact(t *testing.T) {
+	inBubble(t, func(t *testing.T, n *lan) {
+		first := n.founder(t, trust.Config{})
+		opened := time.Now()
+		s := first.openAsking(session.Config{Timeout: 7 * time.Minute})
+		require.Equal(t, opened.Add(7*time.Minute), s.Deadline())
+		second, third := newMachine(t, "micro02"), newMachine(t, "micro03")
+		joined := n.start(t, s, n.joinConfig(second, s, first))
+		pass(7*time.Minute - time.Nanosecond)
+		require.True(t, s.Open())
+		late := n.start(t, s, n.joinConfig(third, s, first))
+		require.NoError(t, s.Approve(t.Context(), s.Joiners()[1].ID))
+		require.ErrorIs(t, <-joined, session.ErrExpired)
+		require.Less(t, time.Since(s.Deadline()), soon)
+		require.Equal(t, s.Deadline(), closedAt(t, s))
+		require.NoError(t, <-late, "approved in time")
+		absent(t, second, first)
+		same(t, first, third)
+	})
+}
+
+// mint returns an identity whose certificate is valid for some time around now.
+func mint(t *testing.T, name string, from, to time.Duration) *certstore.Identity {
+	t.Helper()
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to), BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	id, err := certstore.NewIdentity([]*x509.Certificate{cert}, key)
+	require.NoError(t, err)
+	return id
+}
+
+// minted is a machine with such a certificate.
+func minted(t *testing.T, name string, from, to time.Duration) *machine {
+	t.Helper()
+	store, err := certstore.Open(t.TempDir(), mint(t, name, from, to))
+	require.NoError(t, err)
+	t.Cleanup(func() { store.Close() })
+	return &machine{t: t, store: store}
+}
+
+// TestClocks: a certificate is good in its time, to the second, on either side, and the side that refuses it says so.
+func TestClocks(t *testing.T) {
+	const long = 24 * time.Hour
+	for _, tt := range []struct {
+		name              string
+		initiator, joiner [2]time.Duration // validity around the start
+		after             time.Duration
+		want              error
+	}{
+		{"the initiator's is not valid yet", [2]time.Duration{time.Hour, long}, [2]time.Duration{0, long}, 0, certstore.ErrValidity},
+		{"the initiator's has expired", [2]time.Duration{0, time.Hour}, [2]time.Duration{0, long}, time.Hour + time.Second, certstore.ErrValidity},
+		{"the joiner's is not valid yet", [2]time.Duration{0, long}, [2]time.Duration{time.Hour, long}, 0, trust.ErrNoSession},
+		{"the joiner's has expired", [2]time.Duration{0, long}, [2]time.Duration{0, time.Hour}, time.Hour + time.Second, trust.ErrNoSession},
+		{"both in their last second", [2]time.Duration{0, time.Hour}, [2]time.Duration{0, time.Hour}, time.Hour, nil},
+		{"both in their first second", [2]time.Duration{time.Hour, long}, [2]time.Duration{time.Hour, long}, time.Hour, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, n *lan) {
+				first := minted(t, "micro01", tt.initiator[0], tt.initiator[1]).serveOn(n.listen(firstAddr), trust.Config{}, nil)
+				second := minted(t, "micro02", tt.joiner[0], tt.joiner[1])
+				require.NoError(t, first.store.Bootstrap(t.Context(), firstAddr))
+				pass(tt.after)
+				s := first.open(session.Config{})
+				_, err := trust.Join(t.Context(), firstAddr, n.joinConfig(second, s, first))
+				if tt.want == nil {
+					require.NoError(t, err)
+					same(t, first, second)
+					return
+				}
+				require.ErrorIs(t, err, tt.want)
+				require.Empty(t, s.Joiners())
+				absent(t, second, first)
+			})
+		})
+	}
 }

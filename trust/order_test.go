@@ -3,11 +3,15 @@ package trust_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
@@ -284,4 +288,118 @@ func TestEndWhileComparing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestJoinOverIPv6: the same by an address in brackets.
+func TestJoinOverIPv6(t *testing.T) {
+	ln, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip("this machine has no IPv6: ", err)
+	}
+	first := newMachine(t, "micro01").serveOn(ln, trust.Config{}, nil)
+	require.Contains(t, first.addr, "[::1]:")
+	require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+	s := first.open(session.Config{})
+	second := newMachine(t, "micro02")
+	res := join(t, second, first, s)
+	require.Equal(t, first.addr, res.Initiator.Address)
+	same(t, first, second)
+	resp, err := second.get("micro01", "/")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusTeapot, resp.StatusCode)
+}
+
+// badIntent is one field that breaks a rule.
+type badIntent struct {
+	field string
+	value any
+	names string // what the refusal names
+}
+
+func badIntents() []badIntent {
+	long, many, entries := strings.Repeat("x", 257), make([]string, 17), map[string]string{}
+	for i := range many {
+		many[i] = fmt.Sprintf("192.0.2.%d:8443", i+1)
+	}
+	for i := range 65 {
+		entries[fmt.Sprint("key", i)] = "value"
+	}
+	bad := []badIntent{
+		{"addresses", many, "addresses"},
+		{"addresses", []string{"192.0.2.1:8443", "192.0.2.1:8443"}, "addresses[1]"},
+	}
+	for _, name := range []string{"", "Micro02", "micro02.", "-micro02", "micro 02", "micro/02", "../micro02", "192.0.2.1", "mi\ncro", long} {
+		bad = append(bad, badIntent{"name", name, "name"})
+	}
+	for _, address := range []string{
+		"", "192.0.2.1", "192.0.2.1:0", "192.0.2.1:65536", "[fe80::1%eth0]:8443", "0.0.0.0:8443", "[::ffff:192.0.2.1]:8443", "[ff02::1]:8443", "Host:8443",
+	} {
+		bad = append(bad, badIntent{"addresses", []string{"192.0.2.1:8443", address}, "addresses[1]"})
+	}
+	for _, field := range []string{"services", "attributes"} {
+		bad = append(bad,
+			badIntent{field, entries, field},
+			badIntent{field, map[string]string{"": "value"}, field + `[""]`},
+			badIntent{field, map[string]string{"a key": "value"}, field + `["a key"]`},
+			badIntent{field, map[string]string{long[:65]: "value"}, field},
+			badIntent{field, map[string]string{"key": long}, field + `["key"]`},
+			badIntent{field, map[string]string{"key": "\x1b[2J"}, field + `["key"]`})
+	}
+	return bad
+}
+
+// TestBadIntents: a joiner that proved itself and asks for something impossible is told which field is wrong; nothing of it is
+// kept.
+func TestBadIntents(t *testing.T) {
+	first := target(t)
+	s := first.open(session.Config{})
+	second := newMachine(t, "micro02")
+	j := raw(t, second, first, s.Passphrase())
+	before := len(first.store.Statements())
+	bad := badIntents()
+	require.GreaterOrEqual(t, len(bad), 32)
+	for _, tt := range bad {
+		in := intent("micro02")
+		in[tt.field] = tt.value
+		reply := j.call(j.begin().sign(hmacauth.EndpointJoin, in))
+		require.Equal(t, "refused", reply["state"], "%s: %q", tt.field, tt.value)
+		require.Equal(t, "invalid", reply["code"], "%s: %q", tt.field, tt.value)
+		require.Contains(t, reply["reason"], "value: "+tt.names, "%s: %q", tt.field, tt.value)
+		require.Empty(t, s.Joiners())
+		result := j.call(j.sign(hmacauth.EndpointResult, map[string]any{"page": 0}))
+		require.Equal(t, "invalid", result["code"], "and it stays so")
+	}
+	require.Zero(t, s.WrongProofs())
+	require.Len(t, first.store.Statements(), before)
+	_, reply := j.prove("micro02")
+	require.Equal(t, "pending", reply["state"], "the next one of the same machine is welcome")
+}
+
+// TestBadIntentsStayAtHome: Join refuses them itself, before it dials.
+func TestBadIntentsStayAtHome(t *testing.T) {
+	second := newMachine(t, "micro02")
+	tested := 0
+	for _, tt := range badIntents() {
+		cfg := gullible(second, wrong(t))
+		cfg.Dial = func(context.Context, string, string) (net.Conn, error) { panic("dialled") }
+		switch value := tt.value.(type) {
+		case []string:
+			cfg.Addresses = value
+		case map[string]string:
+			cfg.Attributes = value
+			if tt.field == "services" {
+				cfg.Attributes, cfg.Services = nil, value
+			}
+		default:
+			continue // the name is the identity's
+		}
+		_, err := trust.Join(t.Context(), firstAddr, cfg)
+		require.ErrorIs(t, err, trust.ErrConfig)
+		wrongField, ok := errors.AsType[*session.FieldError](err)
+		require.True(t, ok, "%v", err)
+		require.Contains(t, wrongField.Field, tt.names)
+		tested++
+	}
+	require.GreaterOrEqual(t, tested, 22)
+	empty(t, second)
 }
