@@ -25,17 +25,18 @@ type evaluation struct {
 
 func evaluate(cluster ClusterID, set []*Statement) *evaluation {
 	e := &evaluation{history: newHistory(cluster, set)} // step 1
-	e.ever = e.reach(func(*Statement) bool { return true })
+	e.ever = e.reach(e.claims)
 	e.remove()
-	e.live = e.reach(e.holds)
+	e.live = e.reach(e.stands)
 	e.choose()
 	e.snapshot = newSnapshot(cluster, e.members(), e.gone, digestOf(cluster, e.ids()))
 	return e
 }
 
-// reach returns the keys that admits lead to from the roots, with their rights. A right is held if any admit on the way
-// gives it. Rights only grow while this runs, so its result does not depend on the order of its steps.
-func (e *evaluation) reach(ok func(*Statement) bool) map[KeyID]Rights {
+// reach returns the keys that admits lead to from the roots, with their rights, following those that follow accepts for
+// the rights that their issuer has. A right is held if any admit on the way gives it. Rights only grow while this runs,
+// and follow accepts more the more there are, so the result does not depend on the order of its steps.
+func (e *evaluation) reach(follow func(s *Statement, issuer Rights) bool) map[KeyID]Rights {
 	rights := make(map[KeyID]Rights)
 	var queue []KeyID
 	grow := func(key KeyID, more Rights) {
@@ -51,7 +52,7 @@ func (e *evaluation) reach(ok func(*Statement) bool) map[KeyID]Rights {
 		issuer := queue[0]
 		queue = queue[1:]
 		for _, s := range e.admits[issuer] {
-			if ok(s) && e.may(s, rights[issuer]) {
+			if follow(s, rights[issuer]) {
 				a := s.content.(*Admission)
 				grow(a.Subject, a.Rights&rights[issuer])
 			}
@@ -60,10 +61,16 @@ func (e *evaluation) reach(ok func(*Statement) bool) map[KeyID]Rights {
 	return rights
 }
 
-// may reports whether an issuer with these rights can issue s, an admit. Who may not admit still names one heir to its
-// own key: of several such statements, removed or not, the one with the smallest id.
-func (e *evaluation) may(s *Statement, rights Rights) bool {
-	return rights.Has(MayAdmit) || e.heir[s.issuer] == s
+// claims reports whether s, an admit, counts for who was ever admitted: its issuer has the right to admit, or hands over
+// its own key. All hand-overs count here, since no later statement may unmake the removals of who was once admitted.
+func (e *evaluation) claims(s *Statement, issuer Rights) bool {
+	return issuer.Has(MayAdmit) || !s.replaces().IsZero()
+}
+
+// stands reports whether s, an admit, makes its subject live: it holds, and its issuer has the right to admit, or hands
+// over its own key. Without the right it does so once: of all its hand-overs, held or not, by the one with the smallest id.
+func (e *evaluation) stands(s *Statement, issuer Rights) bool {
+	return e.holds(s) && (issuer.Has(MayAdmit) || e.heir[s.issuer] == s)
 }
 
 // remove finds who is gone, and which of the admits by those stay valid: the ones that every removal keeps. Removals count
@@ -105,7 +112,7 @@ func (e *evaluation) choose() {
 	}
 	for _, s := range e.sorted {
 		rights, live := e.live[s.issuer]
-		if a, ok := s.content.(*Admission); ok && live && e.holds(s) && e.may(s, rights) {
+		if a, ok := s.content.(*Admission); ok && live && e.stands(s, rights) {
 			e.grounds[a.Subject] = append(e.grounds[a.Subject], s)
 		}
 	}

@@ -36,15 +36,15 @@ func drawHistory(t *rapid.T, ids []*certstore.Identity, size int) *ledger {
 func drawStatement(t *rapid.T, l *ledger, ids []*certstore.Identity, admits []*certstore.Statement) *certstore.Statement {
 	by := ids[rapid.IntRange(0, actors).Draw(t, "by")]
 	who := ids[rapid.IntRange(0, actors).Draw(t, "who")]
-	switch kind := rapid.IntRange(0, 9).Draw(t, "kind"); {
-	case kind < 6:
+	switch kind := rapid.IntRange(0, 11).Draw(t, "kind"); {
+	case kind < 8:
 		a := admission(who, certstore.Rights(rapid.IntRange(0, 3).Draw(t, "rights")))
-		if kind == 5 {
+		if kind >= 5 {
 			a.Replaces = by.KeyID()
 		}
 		a.Offer[0] = byte(rapid.IntRange(0, 3).Draw(t, "offer"))
 		return l.issue(by, a)
-	case kind < 8:
+	case kind < 10:
 		var keep []*certstore.Statement
 		if len(admits) > 0 {
 			keep = rapid.SliceOfN(rapid.SampledFrom(admits), 0, 6).Draw(t, "keep")

@@ -182,6 +182,27 @@ func TestHeirIsFixedByRemovals(t *testing.T) {
 	require.Equal(t, "m0", l.names())
 }
 
+// TestHeirsUndoNoRemoval holds the rule that naming another heir, which ends the first one's membership, does not unmake
+// what that one removed, whichever of the two has the smaller id.
+func TestHeirsUndoNoRemoval(t *testing.T) {
+	ids := people(t, 6)
+	l, _ := begin(t, ids[0], 1, nil)
+	l.issue(ids[0], admission(ids[1], certstore.MayRemove))
+	l.admit(ids[0], ids[4])
+	l.admit(ids[0], ids[5])
+	for i, heir := range ids[2:4] {
+		a := admission(heir, certstore.MayRemove)
+		a.Replaces = ids[1].KeyID()
+		l.issue(ids[1], a)
+		l.remove(heir, ids[4+i])
+	}
+	s := certstore.Evaluate(l.cluster, l.all)
+	for _, target := range ids[4:6] {
+		require.True(t, s.Gone(target.KeyID()), target.Name())
+	}
+	require.Equal(t, 3, s.Len(), "m0, m1 and one heir")
+}
+
 func TestEvaluateOtherClustersChangeNothing(t *testing.T) {
 	ids := people(t, 4)
 	l, _ := begin(t, ids[0], 1, nil)
