@@ -70,9 +70,16 @@ func (s *Service) joinServer() (*http.Server, func()) {
 	}
 	return inner, func() {
 		cancel() // polls answer at once
-		inner.Shutdown(context.Background())
+		ctx, stop := context.WithTimeout(context.Background(), shutdownTime)
+		defer stop()
+		if inner.Shutdown(ctx) != nil {
+			inner.Close() // net/http waits longer for a connection over which nothing came yet: a stranger's
+		}
 	}
 }
+
+// shutdownTime is what requests under way get when the daemon's server is shut down.
+const shutdownTime = 2 * time.Second
 
 type connKey struct{}
 
