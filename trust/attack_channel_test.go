@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
@@ -76,6 +78,18 @@ func TestJoinerTakesNoOtherChannel(t *testing.T) {
 			empty(t, joiner)
 		})
 	}
+}
+
+// TestServerWithoutTLS: what answers in clear is no initiator, and waiting does not make it one.
+func TestServerWithoutTLS(t *testing.T) {
+	clear := httptest.NewServer(http.NotFoundHandler())
+	defer clear.Close()
+	joiner := newMachine(t, "micro02")
+	cfg := gullible(joiner, passphrase(t, "the passphrase of the cluster"))
+	cfg.Wait = time.Hour
+	_, err := trust.Join(t.Context(), clear.Listener.Addr().String(), cfg)
+	require.ErrorIs(t, err, trust.ErrNotMicrotrust)
+	empty(t, joiner)
 }
 
 // TestServerChangesDuringAJoin: the connection after the proof ends at another certificate.

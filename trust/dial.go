@@ -127,7 +127,7 @@ func tlsError(err error) error {
 	means := ErrUnreachable
 	var op *net.OpError
 	switch {
-	case errors.As(err, new(*tls.RecordHeaderError)):
+	case errors.As(err, new(tls.RecordHeaderError)):
 		means = ErrNotMicrotrust
 	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Error(), "no application protocol"):
 		means = ErrNotMicrotrust

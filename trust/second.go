@@ -63,5 +63,5 @@ func worthAsking(err error) bool {
 	if errors.As(err, &op) && op.Op == "remote error" {
 		return true
 	}
-	return !errors.As(err, &op) && !errors.As(err, new(*tls.RecordHeaderError)) && !errors.Is(err, certstore.ErrUnknownMember)
+	return !errors.As(err, &op) && !errors.As(err, new(tls.RecordHeaderError)) && !errors.Is(err, certstore.ErrUnknownMember)
 }
