@@ -40,6 +40,9 @@ var (
 	ErrReply = errors.New("trust: the initiator's reply is not valid")
 	// ErrMemberSet says that the initiator delivered a member set that does not hold together.
 	ErrMemberSet = errors.New("trust: the member set that the initiator delivered is not valid")
+	// ErrUnconfirmed wraps what went wrong after the member set was stored: this machine is a member and trusts the others,
+	// but has not heard that the initiator knows. Joining again completes it.
+	ErrUnconfirmed = errors.New("trust: the member set is stored, but the initiator has not confirmed it (joining again completes it)")
 	// ErrAttemptsUsed says that this machine has sent its proof of this passphrase too often without a verified answer.
 	// Whoever answers can test one guess with each, so it stops.
 	ErrAttemptsUsed = errors.New("trust: too many attempts with this passphrase without a verified answer; open a new session with a new passphrase")

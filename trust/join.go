@@ -83,7 +83,7 @@ const (
 
 // Join makes this machine a member of the cluster of the initiator at address (host:port). It returns when the complete
 // member set is durably stored here and the initiator knows, or with the reason why not; then nothing was stored, unless
-// the error says so.
+// the error is [ErrUnconfirmed].
 //
 // It honours ctx: when ctx ends, the initiator is told, and the error wraps context.Cause(ctx). Joining again after a
 // crash or a cut is safe, with the same or a new session: what was admitted is not asked about again.
@@ -103,16 +103,24 @@ func Join(ctx context.Context, address string, cfg JoinConfig) (Result, error) {
 			return res, nil
 		}
 		if ctx.Err() != nil {
-			return Result{}, fmt.Errorf("trust: join interrupted: %w", context.Cause(ctx))
+			return Result{}, j.ended(fmt.Errorf("trust: join interrupted: %w", context.Cause(ctx)))
 		}
 		if !j.mayRetry(err, time.Since(started)) {
-			return Result{}, err
+			return Result{}, j.ended(err)
 		}
 		j.report(Progress{Stage: Connecting, Retry: err})
 		if err := pause(ctx, backOff(retry)); err != nil {
-			return Result{}, fmt.Errorf("trust: join interrupted: %w", context.Cause(ctx))
+			return Result{}, j.ended(fmt.Errorf("trust: join interrupted: %w", context.Cause(ctx)))
 		}
 	}
+}
+
+// ended is the error that Join returns: whatever went wrong after the set was stored, the caller must know that it was.
+func (j *joiner) ended(err error) error {
+	if j.stored {
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	}
+	return err
 }
 
 // joiner is one call of Join.
@@ -123,6 +131,7 @@ type joiner struct {
 	dialer   *dialer
 	attempts int
 	verified bool // the fingerprint was confirmed; it holds for later attempts with the same certificate
+	stored   bool // the member set is, in this attempt or in an earlier one
 	tag      [32]byte
 }
 

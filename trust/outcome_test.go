@@ -1,10 +1,13 @@
 package trust_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 )
@@ -32,6 +35,38 @@ func TestOutcomeOfAVerifiedReply(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, tt.want)
+		})
+	}
+}
+
+// TestStoredAndNotConfirmed: whatever happens after the set was stored, Join says that it was.
+func TestStoredAndNotConfirmed(t *testing.T) {
+	gone := errors.New("the operator went home")
+	for reason, tt := range map[string]struct {
+		edit func(fields map[string]any, cancel context.CancelCauseFunc)
+		want error
+	}{
+		"an answer that is none": {func(fields map[string]any, _ context.CancelCauseFunc) { fields["state"] = "pending" }, trust.ErrReply},
+		"refused": {func(fields map[string]any, _ context.CancelCauseFunc) {
+			fields["state"], fields["code"] = "refused", "invalid"
+		}, session.ErrInvalid},
+		"the joiner's context ends": {func(fields map[string]any, cancel context.CancelCauseFunc) { cancel(gone); fields["state"] = "pending" }, gone},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			p := passphrase(t, "the passphrase of the cluster")
+			l, joiner := newLiar(t, p), newMachine(t, "micro02")
+			l.edit = func(endpoint string, fields map[string]any) {
+				if endpoint == hmacauth.EndpointDone {
+					tt.edit(fields, cancel)
+					fields["reason"] = "x"
+				}
+			}
+			_, err := trust.Join(ctx, l.start().addr, gullible(joiner, p))
+			require.ErrorIs(t, err, trust.ErrUnconfirmed)
+			require.ErrorIs(t, err, tt.want)
+			require.Equal(t, 2, joiner.store.Snapshot().Len())
 		})
 	}
 }

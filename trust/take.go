@@ -25,18 +25,16 @@ func (j *joiner) take(ctx context.Context, c *conversation, first resultReply, o
 	if err != nil {
 		return fmt.Errorf("%w: %w", adoptError(err), err)
 	}
+	j.stored = true
 	encoded, err := profile.MarshalBinary()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	reply, err := callFor[stateReply](ctx, c, hmacauth.EndpointDone, doneRequest{Digest: digest.String(), Profile: encoded}, reconnectPatience)
-	if err == nil {
-		err = reply.err(stateJoined)
-	}
 	if err != nil {
-		return fmt.Errorf("trust: the member set is stored, but the initiator has not confirmed it (joining again completes it): %w", err)
+		return err
 	}
-	return nil
+	return reply.err(stateJoined)
 }
 
 // adoptError tells a set that the store refuses from a store that fails.
