@@ -33,7 +33,7 @@ type Event struct {
 	Cluster string `json:"cluster,omitempty"`
 	// Passphrase is that of the session if it was generated, for whoever carries it to the joiners.
 	Passphrase string `json:"passphrase,omitempty"`
-	// Deadline is when the session expires.
+	// Deadline is when the session expires, in UTC.
 	Deadline *time.Time `json:"deadline,omitempty"`
 	// WrongProofs is how often the passphrase was wrong so far.
 	WrongProofs int64 `json:"wrong_proofs,omitempty"`
@@ -65,6 +65,10 @@ func (s *Screen) Event(e Event) {
 		e.Time = time.Now()
 	}
 	e.Time = e.Time.UTC().Truncate(time.Millisecond)
+	if e.Deadline != nil {
+		deadline := e.Deadline.UTC().Truncate(time.Millisecond)
+		e.Deadline = &deadline
+	}
 	line, err := json.Marshal(e)
 	if err != nil { // cannot be: it is text, numbers and times
 		return
