@@ -156,6 +156,7 @@ func TestQuestionsOneAfterTheOther(t *testing.T) {
 	s.Stdout.Await(`CONFLICT`)
 	s.Type("n") // to the second one, whose turn it is
 	require.Equal(t, 4, second.End())
+	s.Stdout.Await(`^micro02 \(\S+\) was denied\.$`) // before the next question, so that it is clear who it is about
 	s.Stdout.Await(`asks to join:`)
 	s.Type("y")
 	require.Equal(t, 0, first.End(), first.Stderr)

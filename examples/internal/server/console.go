@@ -21,6 +21,7 @@ type console struct {
 
 	offers []session.OfferID // wait for a decision by a person, in the order in which they are asked about
 	asked  *question         // the open question, about the first of them
+	said   session.OfferID   // was decided just now: the next question waits until the screen says what became of it
 	mute   bool              // standard input has ended: nobody will answer
 }
 
@@ -51,6 +52,7 @@ func (c *console) run(ctx context.Context) error {
 		case line, ok := <-c.answers():
 			c.answer(ctx, line, ok)
 		case <-ticks.C:
+			c.said = session.OfferID{}
 		case err := <-c.daemon.failed:
 			return err
 		case <-ctx.Done():
@@ -84,9 +86,11 @@ func (c *console) events() (_ <-chan session.Event, stop func()) {
 // over decides whether the program ends with its session.
 func (c *console) over() (bool, error) {
 	c.screen.Status("")
-	switch joined := c.joined(); {
+	switch joined, away := c.count(session.StateJoined), c.count(session.StateAdmitted); {
 	case c.exitWhen > 0 && joined >= c.exitWhen:
 		return true, nil
+	case c.exitWhen > 0 && away > 0:
+		return true, fmt.Errorf("%d of %d machines have joined, and %d more of the members did not confirm it: %w", joined, c.exitWhen, away, c.session.Cause())
 	case c.exitWhen > 0:
 		return true, fmt.Errorf("%d of %d machines have joined: %w", joined, c.exitWhen, c.session.Cause())
 	case c.daemon.store.Snapshot().Len() == 1:
@@ -95,14 +99,26 @@ func (c *console) over() (bool, error) {
 	return false, nil
 }
 
-// joined counts the machines that have joined in this session.
-func (c *console) joined() (n int) {
+// count counts the machines of this session that are in one state.
+func (c *console) count(state session.State) (n int) {
 	for _, j := range c.session.Joiners() {
-		if j.State == session.StateJoined {
+		if j.State == state {
 			n++
 		}
 	}
 	return n
+}
+
+// called is what a joiner is called on the screen: by its name, and where that is not enough by its fingerprint too.
+func (c *console) called(j session.Joiner) string {
+	name := j.Offer.Intent.Name
+	another := func(other session.Joiner) bool {
+		return other.Offer.Intent.Name == name && other.Fingerprint != j.Fingerprint
+	}
+	if j.Conflict || slices.ContainsFunc(c.session.Joiners(), another) {
+		return fmt.Sprintf("%s (%s)", name, j.Fingerprint.Short())
+	}
+	return name
 }
 
 // interrupt stops the session, so that joiners learn at once, and shows how it ended for them.
@@ -125,7 +141,7 @@ func (c *console) interrupt(events <-chan session.Event) error {
 // showRemaining keeps the remaining time on the last line of a terminal.
 func (c *console) showRemaining() {
 	if left := c.session.Remaining(time.Now()); left > 0 {
-		c.screen.Status(fmt.Sprintf("%s left, %d joined; waiting for joiners (Ctrl-C stops the session)", terminal.Duration(left), c.joined()))
+		c.screen.Status(fmt.Sprintf("%s left, %d joined; waiting for joiners (Ctrl-C stops the session)", terminal.Duration(left), c.count(session.StateJoined)))
 	} else {
 		c.screen.Status("")
 	}
@@ -150,25 +166,29 @@ func (c *console) show(ev session.Event) {
 	} else if !waits && known {
 		c.drop(id)
 	}
+	if c.said == id && ev.Kind != session.EventApproved { // which something else follows
+		c.said = session.OfferID{}
+	}
+	shown := c.called(ev.Joiner)
 	switch ev.Kind {
 	case session.EventOffered:
 		if len(c.offers) > 1 || !c.accept.Empty() {
 			c.screen.Linef("%s (%s) asks to join.", name, ev.Joiner.Fingerprint.Short())
 		}
 	case session.EventUnstored:
-		c.screen.Linef("%s could not be admitted: %v", name, ev.Cause)
+		c.screen.Linef("%s could not be admitted: %v", shown, ev.Cause)
 	case session.EventAdmitted:
-		c.screen.Linef("%s is a member now, and gets the certificates.", name)
+		c.screen.Linef("%s is a member now, and gets the certificates.", shown)
 	case session.EventJoined:
-		c.screen.Linef("%s has joined.", name)
+		c.screen.Linef("%s has joined.", shown)
 	case session.EventDenied:
-		c.screen.Linef("%s was denied.", name)
+		c.screen.Linef("%s was denied.", shown)
 	case session.EventFailed:
-		c.screen.Linef("%s did not join: %s", name, terminal.Explain(ev.Cause))
+		c.screen.Linef("%s did not join: %s", shown, terminal.Explain(ev.Cause))
 	case session.EventAway:
-		c.screen.Linef("%s is a member and left before it confirmed; it may run joinclient again. (%s)", name, terminal.Explain(ev.Cause))
+		c.screen.Linef("%s is a member and left before it confirmed; it may run joinclient again. (%s)", shown, terminal.Explain(ev.Cause))
 	case session.EventReturned:
-		c.screen.Linef("%s is back.", name)
+		c.screen.Linef("%s is back.", shown)
 	case session.EventWrongProof:
 		c.screen.Linef("Somebody does not know the passphrase: %d wrong so far.", ev.WrongProofs)
 	case session.EventClosed:

@@ -24,7 +24,7 @@ type question struct {
 
 // ask shows the next offer and asks about it, if no question is open.
 func (c *console) ask() {
-	for c.asked == nil && len(c.offers) > 0 && !c.mute {
+	for c.asked == nil && c.said == (session.OfferID{}) && len(c.offers) > 0 && !c.mute {
 		j, ok := c.session.Lookup(c.offers[0])
 		if !ok || j.State != session.StateOffered {
 			c.offers = c.offers[1:]
@@ -107,7 +107,9 @@ func (c *console) answer(ctx context.Context, line terminal.Line, ok bool) {
 	case isConflict:
 		c.screen.Linef("Not possible while another machine asks for the name %s: say n to the one that is not meant.", conflict.Name)
 		c.offers = append(c.offers, id) // the other one's turn comes first
-	case err != nil:
+	case err == nil:
+		c.said = id
+	default:
 		c.screen.Linef("Not done: %s", terminal.Explain(err)) // the event of what became of it follows
 	}
 }
