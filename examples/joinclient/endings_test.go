@@ -108,7 +108,7 @@ func TestExpiredSession(t *testing.T) {
 	require.Equal(t, 5, c.End())
 	require.Contains(t, c.Stderr.String(), "the time of the session is up")
 	require.Equal(t, 5, s.End())
-	require.Contains(t, s.Stderr.String(), "nobody has joined: session: the time of the session is up")
+	require.Contains(t, s.Stderr.String(), "nobody has joined: the time of the session is up")
 	require.Zero(t, members(t, dir))
 }
 

@@ -66,7 +66,7 @@ func (d *dialogue) progress(p trust.Progress) {
 		d.waiting.For("waiting for approval on " + p.Initiator.Name)
 	case trust.Storing:
 		e.Event = "storing"
-		d.waiting.For("storing the members' certificates")
+		d.waiting.For("storing the members' certificates and telling " + p.Initiator.Name)
 	case trust.Finished:
 		return // the event with the members follows
 	}

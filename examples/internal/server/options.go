@@ -13,7 +13,7 @@ import (
 
 const purpose = `joinserver lets machines into the cluster of this machine. If this machine is in none, it founds one.
 
-  joinserver -dir DIR -name NAME -listen HOST:PORT`
+  joinserver -dir DIR -name NAME -listen ADDRESS:PORT`
 
 // options are what the command line says.
 type options struct {
@@ -40,7 +40,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.Usage = func() {}
 	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
 	flags.StringVar(&o.name, "name", terminal.HostName(), "`name` of this machine in the cluster")
-	flags.StringVar(&o.listen, "listen", "127.0.0.1:9443", "`host:port` to serve on")
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:9443", "IP `address:port` to serve on")
 	flags.Var(&o.advertise, "advertise", "`host:port,…` that others reach this machine at, if it is not that of -listen")
 	flags.DurationVar(&o.timeout, "timeout", session.DefaultTimeout, "how long the session lasts, at most 60m")
 	flags.StringVar(&o.passphraseFile, "passphrase-file", "", "`file` with a passphrase agreed on beforehand; - is the first line of standard input; none: generate one")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 )
@@ -42,7 +43,7 @@ func Meanings() []Meaning {
 		{Denied, "denied, or not what the session wants (name, fingerprint, service)", ""},
 		{Ended, "the session expired, was stopped or is full; or -timeout is over", "the session ended before that, or with nobody to serve"},
 		{Unreachable, "nobody there, no session open, or another protocol", ""},
-		{Failed, "anything else: an invalid reply, a full disk", "the same"},
+		{Failed, "anything else: an invalid reply, a full disk; stored, but not confirmed by the server", "the same"},
 		{Interrupted, "interrupted (Ctrl-C, SIGTERM)", "interrupted while the session was open"},
 	}
 }
@@ -74,6 +75,8 @@ func CodeOf(err error) Code {
 		return Done
 	case isAny(err, ErrTime):
 		return Ended
+	case isAny(err, trust.ErrUnconfirmed): // whatever came after it
+		return Failed
 	case errors.As(err, new(*UsageError)), isAny(err, trust.ErrConfig):
 		return Usage
 	case errors.As(err, new(*trust.FingerprintError)), isAny(err, trust.ErrNotVerified):
@@ -93,8 +96,12 @@ func CodeOf(err error) Code {
 
 // Explain returns the error in a sentence for a person, with what to do about it where that helps.
 func Explain(err error) string {
-	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "trust: "), "session: ")
+	text := strings.NewReplacer(": trust: ", ": ", ": session: ", ": ").Replace(": " + err.Error())[2:]
 	switch {
+	case isAny(err, trust.ErrUnconfirmed): // whatever came after it
+		return text
+	case isAny(err, certstore.ErrOtherCluster):
+		return "this machine is in another cluster already\nWith another -dir it is a new machine, which can join."
 	case isAny(err, trust.ErrRefused):
 		return text + "\nCompare the passphrase with the other screen, word by word, and try again."
 	case isAny(err, trust.ErrNoSession):

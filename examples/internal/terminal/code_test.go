@@ -42,6 +42,7 @@ func TestCodeOf(t *testing.T) {
 		{trust.ErrReply, terminal.Failed},
 		{trust.ErrMemberSet, terminal.Failed},
 		{certstore.ErrOtherCluster, terminal.Failed},
+		{fmt.Errorf("%w: %w", trust.ErrUnconfirmed, trust.ErrUnreachable), terminal.Failed},
 		{context.Canceled, terminal.Failed},
 	}
 	listed := map[terminal.Code]bool{terminal.Interrupted: true} // which is for the programs to say
@@ -58,4 +59,6 @@ func TestCodeOf(t *testing.T) {
 		require.True(t, listed[m.Code], "exit code %d", m.Code)
 	}
 	require.Equal(t, "plain", terminal.Explain(errors.New("plain")))
+	require.Equal(t, "1 of 2: the time of the session is up", terminal.Explain(fmt.Errorf("1 of 2: %w", session.ErrExpired)))
+	require.Equal(t, "the time of the session is up", terminal.Explain(session.ErrExpired))
 }
