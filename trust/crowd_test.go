@@ -90,15 +90,23 @@ func (c *crowd) lie(t *testing.T) {
 	}
 }
 
-// leave joins, and goes while it waits for a decision.
-func (c *crowd) leave(t *testing.T) error {
+// leaver joins, waits for a decision among all the others, and goes when it is told to.
+func (c *crowd) leaver(t *testing.T) (leave func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	defer cancel(nil)
+	t.Cleanup(func() { cancel(nil) })
 	cfg := newMachine(t, "leaver").joinConfig(c.s, c.first)
-	cfg.Progress = at(trust.Waiting, func() { cancel(errLeft) })
-	_, err := trust.Join(ctx, c.first.addr, cfg)
-	return err
+	waiting, left := make(chan struct{}), make(chan error, 1)
+	cfg.Progress = at(trust.Waiting, func() { close(waiting) })
+	go func() {
+		_, err := trust.Join(ctx, c.first.addr, cfg)
+		left <- err
+	}()
+	return func() error {
+		<-waiting
+		cancel(errLeft)
+		return <-left
+	}
 }
 
 // TestCrowd: fifty join one session at the same time. One hangs, one lies, one leaves; everybody else is a member in the end,
@@ -120,9 +128,9 @@ func TestCrowd(t *testing.T) {
 		})
 	}
 	close(start)
+	leave := c.leaver(t)
 	c.hang(t)
 	c.lie(t)
-	require.ErrorIs(t, c.leave(t), errLeft)
 	for range honest - 2 {
 		require.NoError(t, <-errs)
 	}
@@ -130,6 +138,7 @@ func TestCrowd(t *testing.T) {
 	close(c.slow)
 	require.NoError(t, <-errs)
 	all.Wait()
+	require.ErrorIs(t, leave(), errLeft)
 	c.check(t)
 }
 

@@ -76,7 +76,7 @@ const (
 	firstBackOff      = 200 * time.Millisecond
 	maxBackOff        = 3 * time.Second
 	maxRetryAfter     = 10 * time.Second
-	abortTime         = 3 * time.Second
+	abortTime         = 5 * time.Second
 	busyPatience      = 2 * time.Minute  // for one request, how long in all the initiator may ask to wait
 	replyTime         = 40 * time.Second // for one request and its whole reply: twice the longest poll
 )

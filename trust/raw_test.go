@@ -54,7 +54,7 @@ func dialRaw(t *testing.T, addr string, cfg *tls.Config) (*rawConn, error) {
 	t.Cleanup(func() { conn.Close() })
 	c := &rawConn{t: t, conn: conn}
 	c.in = bufio.NewReader(io.TeeReader(conn, &c.read))
-	return c, conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return c, conn.SetDeadline(time.Now().Add(2 * time.Minute))
 }
 
 // request writes what it is given as an HTTP request and reads the reply. Headers are whole lines.
