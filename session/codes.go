@@ -63,7 +63,7 @@ func CodeOf(err error) string {
 }
 
 // TextOf returns the text that goes to the other side beside CodeOf(err): the reason alone where the error has one,
-// the whole text otherwise, in at most 256 bytes. For CodeInternal and for a failed admission it returns "", because
+// the details otherwise, in at most 256 bytes. For CodeInternal and for a failed admission it returns "", because
 // such texts can name files and addresses of this machine.
 func TextOf(err error) string {
 	if err == nil {
@@ -82,15 +82,20 @@ func TextOf(err error) string {
 		return cleanText(e.Reason)
 	}
 	if e, ok := errors.AsType[*ServiceMismatchError](err); ok {
-		return cleanText(e.Error())
+		return detail(e, ErrServiceMismatch)
 	}
 	if e, ok := errors.AsType[*ConflictError](err); ok {
-		return cleanText(e.Error())
+		return detail(e, ErrNameConflict)
 	}
 	if e, ok := errors.AsType[*FieldError](err); ok {
-		return cleanText(e.Error())
+		return detail(e, ErrInvalid)
 	}
 	return ""
+}
+
+// detail returns the text of err without that of its kind, which the code says already.
+func detail(err, kind error) string {
+	return cleanText(strings.TrimPrefix(err.Error(), kind.Error()+": "))
 }
 
 // ErrorFromCode returns the error that a code and a text of the other side stand for: a *StoppedError, *DeniedError or

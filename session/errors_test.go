@@ -34,17 +34,17 @@ func TestCodes(t *testing.T) {
 		{"fingerprint-unwanted", session.ErrUnwantedFingerprint, "", session.ErrUnwantedFingerprint},
 		{
 			"service-mismatch", &session.ServiceMismatchError{Service: "db", Want: "2", Have: "1"},
-			`session: a required service does not match: "db" "2" is required, "1" is offered`, session.ErrServiceMismatch,
+			`"db" "2" is required, "1" is offered`, session.ErrServiceMismatch,
 		},
 		{
 			"service-mismatch", &session.ServiceMismatchError{Service: "db", Want: "2"},
-			`session: a required service does not match: "db" "2" is required and not offered`, session.ErrServiceMismatch,
+			`"db" "2" is required and not offered`, session.ErrServiceMismatch,
 		},
 		{
 			"name-conflict", &session.ConflictError{Name: "a", Member: true, Others: []certstore.Fingerprint{fp}},
-			`session: the name is claimed more than once: "a" is held by a member (` + fp.String() + ")", session.ErrNameConflict,
+			`"a" is held by a member (` + fp.String() + ")", session.ErrNameConflict,
 		},
-		{"invalid", &session.FieldError{Field: "name", Rule: "no"}, "session: invalid value: name: no", session.ErrInvalid},
+		{"invalid", &session.FieldError{Field: "name", Rule: "no"}, "name: no", session.ErrInvalid},
 		{"unknown-offer", session.ErrUnknownOffer, "", session.ErrUnknownOffer},
 		{"wrong-state", &session.StateError{Action: "deny", State: session.StateJoined}, "", session.ErrState},
 		{"closed", session.ErrClosed, "", session.ErrClosed},
