@@ -169,6 +169,25 @@ func TestStrangersConnectionsStayWithinTheLimit(t *testing.T) {
 	require.Equal(t, "refused", left["state"], "its connection is still there")
 }
 
+// TestJoinerThatComesBackIsNoStranger: a proved joiner whose connection broke keeps the next one, too, however many strangers of
+// its neighbourhood want the room.
+func TestJoinerThatComesBackIsNoStranger(t *testing.T) {
+	cfg := generous()
+	cfg.Limits.Connections = 8
+	first, s, id := flooded(t, cfg, session.Config{})
+	j := rawFrom(t, "127.66.0.1", id, first, s.Passphrase())
+	j.prove("flood")
+	j.conn.Close()
+	j.rawConn = rawFrom(t, "127.66.0.1", id, first, s.Passphrase()).rawConn
+	require.Equal(t, "invalid", j.call(j.sign(hmacauth.EndpointResult, []byte("garbage")))["code"])
+	for range 40 {
+		other := rawFrom(t, "127.66.0.1", id, first, wrong(t))
+		require.Equal(t, http.StatusOK, other.send(other.helloMessage("")).status, "a newcomer gets in")
+	}
+	left := j.call(j.sign(hmacauth.EndpointAbort, map[string]any{"reason": "enough"}))
+	require.Equal(t, "refused", left["state"], "its connection is still there")
+}
+
 // TestOnlyWellFormedProofsCount: what could not be anybody's guess uses nothing up.
 func TestOnlyWellFormedProofsCount(t *testing.T) {
 	first := target(t)

@@ -145,9 +145,10 @@ func (s *Service) gateHandshake(x *exchange) error {
 	return nil
 }
 
+// gateBody makes room for what arrives, as it arrives: a length that a stranger only claims costs nothing.
 func (s *Service) gateBody(x *exchange) error {
-	body := make([]byte, x.r.ContentLength)
-	if _, err := io.ReadFull(x.r.Body, body); err != nil {
+	body, err := io.ReadAll(io.LimitReader(x.r.Body, x.r.ContentLength))
+	if err != nil || int64(len(body)) != x.r.ContentLength {
 		return errRefuse
 	}
 	x.body = body
@@ -156,7 +157,11 @@ func (s *Service) gateBody(x *exchange) error {
 
 func (s *Service) gateMAC(x *exchange) error {
 	if keys := x.hs.proved(); keys != nil {
-		return keys.VerifyRequest(x.request(), x.creds.MAC)
+		if err := keys.VerifyRequest(x.request(), x.creds.MAC); err != nil {
+			return err
+		}
+		s.keepConnection(x.r) // it may be another one than that of the proof
+		return nil
 	}
 	if x.endpoint != hmacauth.EndpointJoin {
 		return errRefuse
