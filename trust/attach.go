@@ -96,7 +96,7 @@ func (s *Service) serveStranger(inner *http.Server, conn *tls.Conn) {
 	c.Close() // also when the inner server has ended already and did not take it
 }
 
-// keepConnection takes the connection of a joiner that proved itself out of the strangers' table.
+// keepConnection takes a connection over which a joiner proved itself, or showed that it had, out of the strangers' table.
 func (s *Service) keepConnection(r *http.Request) {
 	if c, ok := r.Context().Value(connKey{}).(*strangerConn); ok {
 		s.strangers.Remove(c)
@@ -111,8 +111,10 @@ type strangerConn struct {
 	closed chan struct{}
 }
 
+// Close closes what is beneath TLS, without TLS's farewell: writing that takes five seconds with a peer that reads nothing,
+// and neither a newcomer who gets the peer's place nor a shutdown is to wait so long. Messages tell their own end.
 func (c *strangerConn) Close() error {
-	err := c.Conn.Close()
+	err := c.NetConn().Close()
 	c.once.Do(func() { close(c.closed) })
 	return err
 }

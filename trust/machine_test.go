@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func (m *machine) serveOn(ln net.Listener, cfg trust.Config, mux *http.ServeMux)
 	m.t.Helper()
 	cfg.Store = m.store
 	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.NewTextHandler(testWriter{m.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		cfg.Logger = slog.New(slog.NewTextHandler(newTestWriter(m.t), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	var err error
 	m.svc, err = trust.NewService(cfg)
@@ -154,10 +155,28 @@ func strangerTLS(id *certstore.Identity, protocols ...string) *tls.Config {
 	return cfg
 }
 
-type testWriter struct{ t *testing.T }
+// testWriter writes to the log of a test, as long as that runs: what a session says of its end may come behind it.
+type testWriter struct {
+	mu sync.Mutex
+	t  *testing.T // nil when the test has ended
+}
 
-func (w testWriter) Write(p []byte) (int, error) {
-	w.t.Logf("%s", p)
+func newTestWriter(t *testing.T) *testWriter {
+	w := &testWriter{t: t}
+	t.Cleanup(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.t = nil
+	})
+	return w
+}
+
+func (w *testWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.t != nil {
+		w.t.Logf("%s", p)
+	}
 	return len(p), nil
 }
 

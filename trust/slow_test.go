@@ -272,3 +272,24 @@ func TestEndlessHeader(t *testing.T) {
 		require.Less(t, sent, 32<<10)
 	})
 }
+
+// TestEvictionWaitsForNobody: a stranger that reads nothing cannot keep the one waiting who gets its place.
+func TestEvictionWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		afterwards(t)
+		ln := &bladed{newPipes(), &blade{}}
+		cfg := trust.Config{Limits: trust.Limits{Connections: 1}}
+		first := light(t, "micro01", certstore.NewMemoryBackend()).serveOn(ln, cfg, nil)
+		require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+		first.openAsking(session.Config{})
+		bodyConn(t, ln) // it reads nothing from now on
+		began := time.Now()
+		c, in := bodyConn(t, ln)
+		_, err := io.WriteString(c, "POST /microtrust/2/hello HTTP/1.1\r\nHost: initiator\r\nContent-Length: 200\r\n\r\n"+helloOf(200))
+		require.NoError(t, err)
+		resp, err := http.ReadResponse(in, nil)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		require.Equal(t, began, time.Now())
+	})
+}
