@@ -72,7 +72,7 @@ func slowSenders() []slowly {
 					return
 				}
 			}
-		}), 18 * time.Second}, // crypto/tls then takes 5 s to say goodbye
+		}), 13 * time.Second},
 	}
 }
 
