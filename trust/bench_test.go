@@ -166,12 +166,6 @@ func benchFounder(b *testing.B) benchMachine {
 	return m
 }
 
-func benchIdentity(tb testing.TB, name string) *certstore.Identity {
-	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: name})
-	require.NoError(tb, err)
-	return id
-}
-
 func benchStore(tb testing.TB, dir, name string) *certstore.Store {
 	store, err := certstore.Open(dir, benchIdentity(tb, name))
 	require.NoError(tb, err)

@@ -188,3 +188,10 @@ func newServer(tb testing.TB, svc *trust.Service) *http.Server {
 	require.NoError(tb, svc.Attach(srv))
 	return srv
 }
+
+// benchIdentity has a key of the default kind.
+func benchIdentity(tb testing.TB, name string) *certstore.Identity {
+	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: name})
+	require.NoError(tb, err)
+	return id
+}
