@@ -71,7 +71,11 @@ func signedGates() []gate {
 
 // gateSize refuses Expect as well: "100 Continue" would tell a stranger how far its request came.
 func (s *Service) gateSize(x *exchange) error {
-	if x.r.ContentLength < 0 || x.r.ContentLength > int64(s.limits.Body) || x.r.Header.Get("Expect") != "" {
+	most := s.limits.Body
+	if x.endpoint == hmacauth.EndpointHello {
+		most = min(most, maxHelloBody) // whoever sends it is a stranger still
+	}
+	if x.r.ContentLength < 0 || x.r.ContentLength > int64(most) || x.r.Header.Get("Expect") != "" {
 		return errRefuse
 	}
 	return nil

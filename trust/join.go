@@ -28,9 +28,9 @@ type JoinConfig struct {
 	// Fingerprint is the initiator's, known beforehand in full. It is compared before anything is sent.
 	Fingerprint certstore.Fingerprint
 	// Verify shows the initiator's fingerprint to a person and returns nil if it is the one that the other screen shows.
-	// It is called once, after the initiator has proved that it knows the passphrase, while the approval of this machine
-	// may already be under way there. Its context ends, with the cause, when the join ends for another reason; Verify must
-	// return then.
+	// It is called after the initiator has proved that it knows the passphrase, while the approval of this machine may
+	// already be under way there; once, and again only if it had not answered when the connection broke for long. Its
+	// context ends, with the cause, when its answer is not wanted any more; Verify must return then.
 	Verify func(context.Context, Initiator) error
 	// InsecureSkipFingerprint lets the passphrase alone decide. That is safe against everybody who does not know the
 	// passphrase; someone who does can be a man in the middle.

@@ -26,6 +26,7 @@ type Limits struct {
 // Sizes that both sides of the protocol keep to. They are part of the protocol, not settings.
 const (
 	maxRequestBody  = 64 << 10
+	maxHelloBody    = 4 << 10
 	maxReplyBody    = 256 << 10
 	maxPollTime     = 20 * time.Second
 	pageBytes       = 96 << 10 // encoded statements in one page of a result, well below maxReplyBody with its base64

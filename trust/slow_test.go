@@ -147,7 +147,7 @@ func afterwards(t *testing.T) { t.Cleanup(func() { <-time.After(time.Minute) }) 
 // TestBodiesThatAreRefused: a body has a length that was announced, is all there, and not larger than the limit. Nothing
 // else is kept in memory, and net/http waits no longer for the rest than a request may take.
 func TestBodiesThatAreRefused(t *testing.T) {
-	const max = 64 << 10
+	const max = 4 << 10 // of a hello
 	start := "POST /microtrust/2/hello HTTP/1.1\r\nHost: initiator\r\n"
 	whole := helloOf(200)
 	for _, tt := range []struct {
@@ -283,6 +283,7 @@ func TestEvictionWaitsForNobody(t *testing.T) {
 		require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
 		first.openAsking(session.Config{})
 		bodyConn(t, ln) // it reads nothing from now on
+		synctest.Wait() // and has the one place
 		began := time.Now()
 		c, in := bodyConn(t, ln)
 		_, err := io.WriteString(c, "POST /microtrust/2/hello HTTP/1.1\r\nHost: initiator\r\nContent-Length: 200\r\n\r\n"+helloOf(200))
