@@ -22,12 +22,17 @@ var (
 var importRules = map[string]importRule{
 	".": {},
 
-	"internal/wire":  {denied: slices.Concat(noInput, noDice)},
-	"internal/cpace": {modules: []string{"github.com/bwesterb/go-ristretto"}, denied: slices.Concat(noInput, noDice)},
-	"ratelimit":      {modules: []string{"go.uber.org/ratelimit"}, denied: noInput},
+	"internal/redact": {denied: slices.Concat(noInput, noDice)},
+	"internal/wire":   {denied: slices.Concat(noInput, noDice)},
+	"internal/cpace": {
+		arrows:  []string{"internal/redact"},
+		modules: []string{"github.com/bwesterb/go-ristretto"},
+		denied:  slices.Concat(noInput, noDice),
+	},
+	"ratelimit": {modules: []string{"go.uber.org/ratelimit"}, denied: noInput},
 
 	"hmacauth": {
-		arrows:  []string{"internal/cpace", "internal/wire"},
+		arrows:  []string{"internal/cpace", "internal/redact", "internal/wire"},
 		modules: []string{"github.com/sethvargo/go-diceware", "golang.org/x/text"},
 		denied:  slices.Concat(noInput, noDice),
 	},

@@ -36,9 +36,6 @@ var (
 
 	// ErrPassphrase is wrapped by every error of [ParsePassphrase] and [GeneratePassphrase].
 	ErrPassphrase = errors.New("hmacauth: passphrase refused")
-
-	// ErrSecret is returned by the binary encoders of everything that holds a secret.
-	ErrSecret = errors.New("hmacauth: a secret is not encoded")
 )
 
 // PassphraseError says which rule a passphrase broke. It never contains the text. It wraps [ErrPassphrase]. Returned by

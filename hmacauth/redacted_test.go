@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/internal/redact"
 )
 
 // holders returns every type that holds a secret, as value and as pointer, and the secrets in the forms in which they might show.
@@ -85,13 +86,13 @@ func TestSecretsAreNotPrintedLoggedOrEncoded(t *testing.T) {
 			show(stream.String(), name, "gob")
 		}
 		require.Equal(t, "[redacted]", fmt.Sprint(holder))
-		require.ErrorIs(t, gob.NewEncoder(new(bytes.Buffer)).Encode(holder), hmacauth.ErrSecret, name)
+		require.ErrorIs(t, gob.NewEncoder(new(bytes.Buffer)).Encode(holder), redact.ErrSecret, name)
 		text, err := json.Marshal(holder)
 		require.NoError(t, err)
 		require.Equal(t, `"[redacted]"`, string(text))
 		require.Error(t, json.Unmarshal(text, reflect.New(reflect.TypeOf(holder)).Interface()), "what was redacted is not read back")
 		_, err = holder.(interface{ MarshalBinary() ([]byte, error) }).MarshalBinary()
-		require.ErrorIs(t, err, hmacauth.ErrSecret)
+		require.ErrorIs(t, err, redact.ErrSecret)
 	}
 	require.Len(t, all, 13)
 	require.GreaterOrEqual(t, looked, 13*5*130)

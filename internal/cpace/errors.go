@@ -16,7 +16,4 @@ var (
 
 	// ErrRandom is returned by [Start] when the source of randomness fails or yields the scalar zero.
 	ErrRandom = errors.New("cpace: no usable randomness")
-
-	// ErrSecret is returned by the encoders of a [State], which is never encoded.
-	ErrSecret = errors.New("cpace: a secret is not encoded")
 )

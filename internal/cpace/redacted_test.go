@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/microtrust/microtrust/internal/cpace"
+	"github.com/microtrust/microtrust/internal/redact"
 )
 
 func TestStateIsNotPrinted(t *testing.T) {
@@ -60,9 +61,9 @@ func TestStateIsNotPrinted(t *testing.T) {
 	text, err = xml.Marshal(state)
 	require.NoError(t, err)
 	show("xml", string(text))
-	require.ErrorIs(t, gob.NewEncoder(new(bytes.Buffer)).Encode(state), cpace.ErrSecret)
+	require.ErrorIs(t, gob.NewEncoder(new(bytes.Buffer)).Encode(state), redact.ErrSecret)
 	_, err = state.MarshalBinary()
-	require.ErrorIs(t, err, cpace.ErrSecret)
+	require.ErrorIs(t, err, redact.ErrSecret)
 	require.Equal(t, "[redacted]", fmt.Sprint(state))
 	require.GreaterOrEqual(t, printed, 700)
 }
