@@ -38,6 +38,15 @@ var (
 	// ErrIdentityConfig is wrapped by whatever refuses an IdentityConfig.
 	ErrIdentityConfig = errors.New("certstore: invalid identity configuration")
 
+	// ErrSealed is wrapped, beside ErrIdentity, when a private key is encrypted and no KeyProtection was given.
+	ErrSealed = errors.New("private key is sealed")
+
+	// ErrNotSealed is wrapped, beside ErrIdentity, when a KeyProtection was given and the private key is not encrypted.
+	ErrNotSealed = errors.New("private key is not sealed")
+
+	// ErrWrongKey is wrapped by Open of a KeyProtection for what another key has sealed.
+	ErrWrongKey = errors.New("sealed with another passphrase or key")
+
 	// ErrPermissions is wrapped when others than the owner may use a file or directory that holds a secret. The text
 	// says which command corrects it.
 	ErrPermissions = errors.New("certstore: permissions too wide")

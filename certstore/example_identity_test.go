@@ -35,7 +35,7 @@ func ExampleLoadIdentity() {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	_, err = certstore.LoadIdentity(dir)
+	_, err = certstore.LoadIdentity(dir, nil)
 	fmt.Println(errors.Is(err, certstore.ErrNoIdentity))
 	// Output: true
 }

@@ -26,6 +26,7 @@ type Identity struct {
 	fingerprint Fingerprint
 	key         KeyID
 	signer      *closureSigner
+	home        *home // nil if it is not on disk
 }
 
 // closureSigner is a crypto.Signer whose private key cannot be reached by reflection.

@@ -15,7 +15,8 @@ import (
 // LoadOrCreateIdentity returns the identity in dir, as LoadIdentity does, and creates one after cfg if there is none; dir
 // is made with mode 0700 if it does not exist. Whatever is there and cannot be used is an error and stays as it is: an
 // identity is never replaced. One that is there must bear cfg.Name, as common name or DNS name, which is then what Name
-// returns; otherwise the error wraps ErrIdentity. The other fields of cfg count for a new one only.
+// returns; otherwise the error wraps ErrIdentity. Of the other fields of cfg, Protection counts for every identity, and the
+// rest for a new one only.
 //
 // The new identity is written completely, to storage, under another name and then renamed as one directory: after a crash
 // it is whole or absent. Of several processes that create at the same time one wins, and all return the winner's.
@@ -31,13 +32,14 @@ func LoadOrCreateIdentity(dir string, cfg IdentityConfig) (*Identity, error) {
 		return nil, fmt.Errorf("certstore: create identity: %w", err)
 	}
 	defer root.Close()
-	id, err := loadIdentity(root)
+	id, err := loadIdentity(root, identityDir, cfg.Protection)
 	if errors.Is(err, ErrNoIdentity) {
 		id, err = createIdentity(root, cfg)
 	}
 	if err != nil {
 		return nil, err
 	}
+	id.home = &home{dir: dir, protection: cfg.Protection}
 	return id.named(cfg.Name)
 }
 
@@ -59,9 +61,9 @@ func createIdentity(root *os.Root, cfg IdentityConfig) (*Identity, error) {
 		return nil, err
 	}
 	temp := identityTemp + strings.ToLower(rand.Text())
-	if err := writeIdentity(root, temp, id, key); err != nil {
+	if err := writeIdentity(root, temp, id, key, cfg.Protection); err != nil {
 		_ = root.RemoveAll(temp)
-		if other, errLoad := loadIdentity(root); errLoad == nil {
+		if other, errLoad := loadIdentity(root, identityDir, cfg.Protection); errLoad == nil {
 			return other, nil
 		}
 		return nil, fmt.Errorf("certstore: create identity in %s: %w", root.Name(), err)
@@ -70,8 +72,8 @@ func createIdentity(root *os.Root, cfg IdentityConfig) (*Identity, error) {
 	return id, nil
 }
 
-func writeIdentity(root *os.Root, temp string, id *Identity, key crypto.Signer) error {
-	encodedKey, err := encodePrivateKey(key)
+func writeIdentity(root *os.Root, temp string, id *Identity, key crypto.Signer, protection KeyProtection) error {
+	encodedKey, err := encodePrivateKey(key, protection)
 	if err != nil {
 		return err
 	}

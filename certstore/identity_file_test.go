@@ -87,7 +87,7 @@ func TestLoadIdentityRefuses(t *testing.T) {
 			dir := t.TempDir()
 			place(t, dir, row.files)
 			before := content(t, dir)
-			_, err := certstore.LoadIdentity(dir)
+			_, err := certstore.LoadIdentity(dir, nil)
 			require.ErrorIs(t, err, row.want)
 			if row.want == certstore.ErrNoIdentity {
 				return
@@ -109,14 +109,14 @@ func pemBlock(kind, body string) []byte {
 
 func TestLoadIdentityRefusesPlaces(t *testing.T) {
 	dir := t.TempDir()
-	_, err := certstore.LoadIdentity(filepath.Join(dir, "absent"))
+	_, err := certstore.LoadIdentity(filepath.Join(dir, "absent"), nil)
 	require.ErrorIs(t, err, certstore.ErrNoIdentity)
-	_, err = certstore.LoadIdentity(dir)
+	_, err = certstore.LoadIdentity(dir, nil)
 	require.ErrorIs(t, err, certstore.ErrNoIdentity)
 
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err = certstore.LoadIdentity(file)
+	_, err = certstore.LoadIdentity(file, nil)
 	require.Error(t, err)
 	_, err = certstore.LoadOrCreateIdentity(file, certstore.IdentityConfig{Name: "micro01"})
 	require.Error(t, err)
@@ -129,7 +129,7 @@ func TestLoadIdentityRefusesPlaces(t *testing.T) {
 	other := t.TempDir()
 	place(t, other, map[string][]byte{"cert.pem": nil})
 	require.NoError(t, os.Mkdir(filepath.Join(other, "identity", "key.pem"), 0o700))
-	_, err = certstore.LoadIdentity(other)
+	_, err = certstore.LoadIdentity(other, nil)
 	require.ErrorIs(t, err, certstore.ErrIdentity)
 }
 
@@ -153,7 +153,7 @@ func TestLoadIdentityRefusesWidePermissions(t *testing.T) {
 		require.NoError(t, err)
 		path := filepath.Join(dir, row.path)
 		require.NoError(t, os.Chmod(path, row.mode))
-		_, err = certstore.LoadIdentity(dir)
+		_, err = certstore.LoadIdentity(dir, nil)
 		require.ErrorIs(t, err, certstore.ErrPermissions, row.path)
 		require.ErrorContains(t, err, row.hint+"'"+path+"'")
 		_, err = certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01"})
@@ -204,7 +204,7 @@ func TestLoadOwnCertificates(t *testing.T) {
 		if runtime.GOOS != "windows" {
 			require.NoError(t, os.Chmod(filepath.Join(dir, "identity", "cert.pem"), 0o644), "a certificate is no secret")
 		}
-		id, err := certstore.LoadIdentity(dir)
+		id, err := certstore.LoadIdentity(dir, nil)
 		require.NoError(t, err, kind)
 		require.Equal(t, "micro01.example.org", id.Name())
 		require.Len(t, id.Chain(), 2)
@@ -223,7 +223,7 @@ func TestCreationAfterCrash(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(temp, name), []byte(data), 0o600))
 		}
 	}
-	_, err := certstore.LoadIdentity(dir)
+	_, err := certstore.LoadIdentity(dir, nil)
 	require.ErrorIs(t, err, certstore.ErrNoIdentity)
 	_, err = certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256})
 	require.NoError(t, err)
@@ -242,7 +242,7 @@ func TestCreationAtTheSameTime(t *testing.T) {
 		})
 	}
 	all.Wait()
-	loaded, err := certstore.LoadIdentity(dir)
+	loaded, err := certstore.LoadIdentity(dir, nil)
 	require.NoError(t, err)
 	for i := range creators {
 		require.NoError(t, errs[i])
@@ -258,7 +258,7 @@ func TestCreationInEmptyIdentityDirectory(t *testing.T) {
 	place(t, dir, nil)
 	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256})
 	require.NoError(t, err)
-	loaded, err := certstore.LoadIdentity(dir)
+	loaded, err := certstore.LoadIdentity(dir, nil)
 	require.NoError(t, err)
 	require.Equal(t, id.Fingerprint(), loaded.Fingerprint())
 }
@@ -293,7 +293,7 @@ func TestLoadIdentityDoesNotLeaveTheDirectory(t *testing.T) {
 	if err := os.Symlink(filepath.Join(elsewhere, "identity"), filepath.Join(dir, "identity")); err != nil {
 		t.Skipf("no symbolic links: %v", err)
 	}
-	_, err = certstore.LoadIdentity(dir)
+	_, err = certstore.LoadIdentity(dir, nil)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, certstore.ErrNoIdentity)
 }

@@ -33,7 +33,7 @@ const (
 	RSA4096                       // RSA of 4096 bits
 )
 
-// IdentityConfig says what identity to create. It is not looked at, but for Name, when one is there already.
+// IdentityConfig says what identity to create. When one is there already, only Name and Protection are looked at.
 type IdentityConfig struct {
 	// Name of this machine: common name and DNS name of the certificate. See CheckName. Required.
 	Name string
@@ -42,6 +42,9 @@ type IdentityConfig struct {
 	// Lifetime of the certificate from now on. Zero is 10 years of 365 days. Below a minute and above 100 years is
 	// refused. The certificate is valid from one minute ago, against clocks that differ.
 	Lifetime time.Duration
+	// Protection seals the private key on disk. Nil keeps it unencrypted, protected by permissions alone. It counts for an
+	// identity that is there already too.
+	Protection KeyProtection
 }
 
 func (cfg IdentityConfig) check() error {

@@ -15,6 +15,8 @@ import (
 // Names within the directory that a machine gives the library.
 const (
 	identityDir  = "identity"
+	identityNext = "identity.next" // a rotation that was begun
+	identityOld  = "identity.old"  // one that is not finished
 	certFile     = "cert.pem"
 	keyFile      = "key.pem"
 	identityTemp = "identity.tmp-" // a creation under way, or cut short
@@ -25,7 +27,10 @@ const (
 // with 0700), otherwise the error wraps ErrPermissions and says what to run. Without identity the error wraps
 // ErrNoIdentity, with one of the two files missing ErrIdentityIncomplete, with unusable ones ErrIdentity. Nothing is ever
 // changed. Symbolic links that lead out of dir are refused. Permissions are not looked at on Windows.
-func LoadIdentity(dir string) (*Identity, error) {
+//
+// With a protection, the key must be sealed with it: one that is not is ErrNotSealed, one that it does not open
+// ErrWrongKey. Without (nil), a sealed key is ErrSealed. ChangeKeyProtection changes from one to the other.
+func LoadIdentity(dir string, protection KeyProtection) (*Identity, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %s", ErrNoIdentity, dir)
@@ -34,15 +39,34 @@ func LoadIdentity(dir string) (*Identity, error) {
 		return nil, fmt.Errorf("certstore: load identity: %w", err)
 	}
 	defer root.Close()
-	return loadIdentity(root)
-}
-
-func loadIdentity(root *os.Root) (*Identity, error) {
-	if err := checkIdentityDir(root); err != nil {
+	id, err := loadIdentity(root, identityDir, protection)
+	if err != nil {
 		return nil, err
 	}
-	certificates, errCert := readPart(root, certFile, maxCertFileSize, 0o022)
-	privateKey, errKey := readPart(root, keyFile, maxKeyFileSize, 0o077)
+	id.home = &home{dir: dir, protection: protection}
+	return id, nil
+}
+
+// loadIdentity returns the identity in one directory of root, without a home.
+func loadIdentity(root *os.Root, sub string, protection KeyProtection) (*Identity, error) {
+	certificates, privateKey, err := readIdentity(root, sub)
+	if err != nil {
+		return nil, err
+	}
+	id, err := parseIdentity(certificates, privateKey, protection)
+	if err != nil {
+		return nil, fmt.Errorf("certstore: load identity from %s: %w", filepath.Join(root.Name(), sub), err)
+	}
+	return id, nil
+}
+
+// readIdentity returns the content of both files.
+func readIdentity(root *os.Root, sub string) (certificates, privateKey []byte, err error) {
+	if err := checkIdentityDir(root, sub); err != nil {
+		return nil, nil, err
+	}
+	certificates, errCert := readPart(root, filepath.Join(sub, certFile), maxCertFileSize, 0o022)
+	privateKey, errKey := readPart(root, filepath.Join(sub, keyFile), maxKeyFileSize, 0o077)
 	missing := make([]string, 0, 2)
 	for _, part := range []struct {
 		name string
@@ -52,26 +76,20 @@ func loadIdentity(root *os.Root) (*Identity, error) {
 			missing = append(missing, part.name)
 		}
 	}
-	switch path := filepath.Join(root.Name(), identityDir); {
+	switch path := filepath.Join(root.Name(), sub); {
 	case len(missing) == 2:
-		return nil, fmt.Errorf("%w in %s", ErrNoIdentity, path)
+		return nil, nil, fmt.Errorf("%w in %s", ErrNoIdentity, path)
 	case len(missing) == 1:
-		return nil, fmt.Errorf("%w: %s is missing; put it back, or move the directory away to get a new identity",
+		return nil, nil, fmt.Errorf("%w: %s is missing; put it back, or move the directory away to get a new identity",
 			ErrIdentityIncomplete, filepath.Join(path, missing[0]))
-	case errCert != nil || errKey != nil:
-		return nil, errors.Join(errCert, errKey)
 	default:
-		id, err := ParseIdentity(certificates, privateKey)
-		if err != nil {
-			return nil, fmt.Errorf("certstore: load identity from %s: %w", path, err)
-		}
-		return id, nil
+		return certificates, privateKey, errors.Join(errCert, errKey)
 	}
 }
 
-func checkIdentityDir(root *os.Root) error {
-	path := filepath.Join(root.Name(), identityDir)
-	info, err := root.Stat(identityDir)
+func checkIdentityDir(root *os.Root, sub string) error {
+	path := filepath.Join(root.Name(), sub)
+	info, err := root.Stat(sub)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w in %s", ErrNoIdentity, root.Name())
@@ -85,15 +103,14 @@ func checkIdentityDir(root *os.Root) error {
 
 // readPart reads one file of at most limit bytes, whose mode must have none of the bits in forbidden.
 func readPart(root *os.Root, name string, limit int64, forbidden fs.FileMode) ([]byte, error) {
-	path := filepath.Join(root.Name(), identityDir, name)
+	path := filepath.Join(root.Name(), name)
 	// Opening, for instance, a pipe would block: look before.
-	inner := filepath.Join(identityDir, name)
-	if info, err := root.Stat(inner); err != nil {
+	if info, err := root.Stat(name); err != nil {
 		return nil, fmt.Errorf("certstore: load identity: %w", err)
 	} else if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %s is not a file", ErrIdentity, path)
 	}
-	file, err := root.Open(inner)
+	file, err := root.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("certstore: load identity: %w", err)
 	}

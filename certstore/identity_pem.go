@@ -20,13 +20,17 @@ const (
 // ParseIdentity returns the identity in two PEM files: the certificate, followed by its authorities' if any, and the
 // private key in PKCS #8 without encryption. The rules are those of NewIdentity; text before, between and after the blocks
 // is ignored in the certificates' file and refused in the key's, as are other blocks, headers and keys in either.
-// The error wraps ErrIdentity and never contains anything of the key.
+// The error wraps ErrIdentity, for a sealed key ErrSealed too, and never contains anything of the key.
 func ParseIdentity(certificates, privateKey []byte) (*Identity, error) {
+	return parseIdentity(certificates, privateKey, nil)
+}
+
+func parseIdentity(certificates, privateKey []byte, protection KeyProtection) (*Identity, error) {
 	chain, err := parseCertificates(certificates)
 	if err != nil {
 		return nil, fmt.Errorf("%w: certificates: %w", ErrIdentity, err)
 	}
-	key, err := parsePrivateKey(privateKey)
+	key, err := openKey(privateKey, protection)
 	if err != nil {
 		return nil, fmt.Errorf("%w: private key: %w", ErrIdentity, err)
 	}
@@ -60,6 +64,8 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	}
 }
 
+var errKeyCompany = errors.New("something else beside the one PEM block")
+
 // parsePrivateKey deliberately drops the texts of the decoders' errors: they may quote what they read.
 func parsePrivateKey(data []byte) (crypto.Signer, error) {
 	if len(data) > maxKeyFileSize {
@@ -70,11 +76,15 @@ func parsePrivateKey(data []byte) (crypto.Signer, error) {
 	case block == nil:
 		return nil, errors.New("no PEM block")
 	case !bytes.HasPrefix(bytes.TrimSpace(data), []byte("-----BEGIN")) || len(bytes.TrimSpace(rest)) > 0:
-		return nil, errors.New("something else beside the one PEM block")
+		return nil, errKeyCompany
 	case block.Type != pemPrivateKey || len(block.Headers) > 0:
 		return nil, errors.New("not an unencrypted PKCS #8 key; convert it with: openssl pkcs8 -topk8 -nocrypt")
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	return parsePKCS8(block.Bytes)
+}
+
+func parsePKCS8(der []byte) (crypto.Signer, error) {
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, errors.New("damaged PKCS #8 key, or one of an unknown kind")
 	}
@@ -87,12 +97,4 @@ func parsePrivateKey(data []byte) (crypto.Signer, error) {
 
 func encodeCertificate(cert *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: cert.Raw})
-}
-
-func encodePrivateKey(key crypto.Signer) ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: pemPrivateKey, Bytes: der}), nil
 }

@@ -86,7 +86,7 @@ func machineDir(t *testing.T, name string) string {
 // members returns how many members the store in a directory trusts.
 func members(t *testing.T, dir string) int {
 	t.Helper()
-	id, err := certstore.LoadIdentity(dir)
+	id, err := certstore.LoadIdentity(dir, nil)
 	require.NoError(t, err)
 	store, err := certstore.Open(dir, id)
 	require.NoError(t, err)
