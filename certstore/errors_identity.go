@@ -35,6 +35,17 @@ var (
 	// belong to the certificate, a chain out of order, another name than the one asked for.
 	ErrIdentity = errors.New("certstore: unusable identity")
 
+	// ErrStaged is returned by StageIdentity when another identity waits for its rotation already. The text says where.
+	ErrStaged = errors.New("certstore: another identity is staged")
+
+	// ErrForeignIdentity is returned by Rotate when the library cannot make the next identity itself: the present one was
+	// issued by an authority, or is not kept on disk. The text says what to call.
+	ErrForeignIdentity = errors.New("certstore: identity was not made here")
+
+	// ErrNoRotation is returned by SwitchIdentity when nothing is announced, and by RetireIdentity when nothing was
+	// switched.
+	ErrNoRotation = errors.New("certstore: no such rotation is under way")
+
 	// ErrIdentityConfig is wrapped by whatever refuses an IdentityConfig.
 	ErrIdentityConfig = errors.New("certstore: invalid identity configuration")
 

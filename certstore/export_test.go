@@ -23,16 +23,18 @@ func VerifySignature(spki, message, signature []byte) error {
 	return verifySignature(spki, message, signature)
 }
 
+func constant(id *Identity) func() *Identity { return func() *Identity { return id } }
+
 func ServerTLS(id *Identity, current func() *Snapshot, cfg ServerTLSConfig) *tls.Config {
-	return serverTLS(id, current, cfg)
+	return serverTLS(constant(id), current, cfg)
 }
 
 func ClientTLS(id *Identity, current func() *Snapshot, name string) *tls.Config {
-	return clientTLS(id, current, name)
+	return clientTLS(constant(id), current, name)
 }
 
 func NewTransport(id *Identity, current func() *Snapshot, name string) http.RoundTripper {
-	return newTransport(id, current, name)
+	return newTransport(constant(id), current, name)
 }
 
 func Guard(inner net.Listener) net.Listener { return guardedListener{inner} }

@@ -15,17 +15,17 @@ import (
 // durable when it returns without error, and has not happened if it returns one, unless the error says otherwise.
 // See docs/trust-store.md, "Store".
 type Store struct {
-	identity *Identity
-	backend  Backend
-	limits   limits
-	writer   chan struct{} // holds one token; whoever has it may write
-	now      func() time.Time
-	state    atomic.Pointer[state]
-	counts   counts // of the writer
-	stop     context.CancelFunc
-	stopped  <-chan struct{} // closed by stop
-	watcher  chan struct{}   // closed when the backend is no longer watched
-	closed   bool            // of the writer
+	backend Backend
+	limits  limits
+	writer  chan struct{} // holds one token; whoever has it may write
+	now     func() time.Time
+	keys    atomic.Pointer[keyring]
+	state   atomic.Pointer[state]
+	counts  counts // of the writer
+	stop    context.CancelFunc
+	stopped <-chan struct{} // closed by stop
+	watcher chan struct{}   // closed when the backend is no longer watched
+	closed  bool            // of the writer
 }
 
 // state is everything that readers see, replaced as a whole.
@@ -68,7 +68,7 @@ func OpenBackend(backend Backend, id *Identity) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		identity: id, backend: backend, limits: defaultLimits(), writer: make(chan struct{}, 1), now: time.Now,
+		backend: backend, limits: defaultLimits(), writer: make(chan struct{}, 1), now: time.Now,
 		counts: countAll(batch.Statements), stop: stop, stopped: ctx.Done(), watcher: make(chan struct{}),
 	}
 	st := newState(batch.Cluster, batch.Statements)
@@ -76,6 +76,7 @@ func OpenBackend(backend Backend, id *Identity) (*Store, error) {
 		stop()
 		return nil, fmt.Errorf("%w: the genesis of cluster %v is missing in storage", ErrIncompleteSet, batch.Cluster)
 	}
+	s.keys.Store(&keyring{current: id})
 	s.state.Store(st)
 	s.writer <- struct{}{}
 	go s.follow(ctx, others)
@@ -132,8 +133,9 @@ func (s *Store) lock(ctx context.Context) error {
 
 func (s *Store) unlock() { s.writer <- struct{}{} }
 
-// Identity returns the identity that the store was opened with.
-func (s *Store) Identity() *Identity { return s.identity }
+// Identity returns the identity that this machine presents and signs with now. A rotation changes it while the store is
+// open (see SwitchIdentity), so ask each time and keep it no longer than one use.
+func (s *Store) Identity() *Identity { return s.keys.Load().current }
 
 // Snapshot returns who is trusted now. It takes no lock and allocates nothing. A store that is in no cluster has an empty
 // snapshot, which trusts nobody.

@@ -35,11 +35,11 @@ func (s *Store) Bootstrap(ctx context.Context, addresses ...string) error {
 	if cluster, in := s.Cluster(); in {
 		return fmt.Errorf("%w: %v", ErrAlreadyInCluster, cluster)
 	}
-	content := &Genesis{Name: s.identity.Name(), Certificate: s.identity.Certificate().Raw}
+	content := &Genesis{Name: s.Identity().Name(), Certificate: s.Identity().Certificate().Raw}
 	if _, err := rand.Read(content.Random[:]); err != nil {
 		return err
 	}
-	genesis, err := signStatement(s.identity, ClusterID{}, s.now(), content)
+	genesis, err := signStatement(s.Identity(), ClusterID{}, s.now(), content)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *Store) Bootstrap(ctx context.Context, addresses ...string) error {
 }
 
 func (s *Store) signProfile(cluster ClusterID, p MemberProfile) (*Statement, error) {
-	return signStatement(s.identity, cluster, s.now(), &p)
+	return signStatement(s.Identity(), cluster, s.now(), &p)
 }
 
 // Admit makes a certificate a member under a name and returns the member. It is durable when it returns, and idempotent:
@@ -82,7 +82,7 @@ func (s *Store) Admit(ctx context.Context, req AdmitRequest) (*Member, error) {
 	if err := st.mayAdmit(me, content); err != nil {
 		return nil, err
 	}
-	admit, err := signStatement(s.identity, st.cluster, s.now(), content)
+	admit, err := signStatement(s.Identity(), st.cluster, s.now(), content)
 	if err != nil {
 		return nil, err
 	}
@@ -144,9 +144,9 @@ func (s *Store) member(st *state) (*Member, error) {
 	if st.cluster.IsZero() {
 		return nil, ErrNoCluster
 	}
-	me, ok := st.snapshot.ByKey(s.identity.KeyID())
+	me, ok := st.snapshot.ByKey(s.Identity().KeyID())
 	if !ok {
-		return nil, fmt.Errorf("%w: key %v in cluster %v", ErrNotMember, s.identity.KeyID(), st.cluster)
+		return nil, fmt.Errorf("%w: key %v in cluster %v", ErrNotMember, s.Identity().KeyID(), st.cluster)
 	}
 	return me, nil
 }

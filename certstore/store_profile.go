@@ -34,7 +34,7 @@ func (s *Store) UpdateProfile(ctx context.Context, profile Profile) error {
 // before, if that says so already.
 func (s *Store) nextProfile(e *evaluation, profile Profile, admit StatementID) (*Statement, error) {
 	next := MemberProfile{Profile: profile, Admit: admit, Revision: 1}
-	if current := e.profiles[s.identity.KeyID()]; current != nil {
+	if current := e.profiles[s.Identity().KeyID()]; current != nil {
 		p := current.content.(*MemberProfile)
 		if p.Admit == admit && p.Profile.equal(&profile) {
 			return current, nil
@@ -111,7 +111,7 @@ func (req *AdoptRequest) check() error {
 
 // ownAdmission returns the smallest statement that makes this identity's certificate a member under its name.
 func (s *Store) ownAdmission(e *evaluation) (StatementID, error) {
-	key, name, cert := s.identity.KeyID(), s.identity.Name(), s.identity.Certificate()
+	key, name, cert := s.Identity().KeyID(), s.Identity().Name(), s.Identity().Certificate()
 	if e.snapshot.Gone(key) {
 		return StatementID{}, fmt.Errorf("%w: key %v was removed", ErrNotMember, key)
 	}
@@ -121,7 +121,7 @@ func (s *Store) ownAdmission(e *evaluation) (StatementID, error) {
 		}
 	}
 	return StatementID{}, fmt.Errorf("%w: nothing admits certificate %v under the name %q", ErrNotMember,
-		s.identity.Fingerprint(), name)
+		s.Identity().Fingerprint(), name)
 }
 
 // Merge takes in statements from anywhere: a peer, a file, another store. New ones of the store's cluster are stored as

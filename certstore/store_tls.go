@@ -13,7 +13,7 @@ import (
 // SessionTicketsDisabled alone. A removal acts on new connections: put Require before handlers, and Guard beneath
 // connections that carry something else. See docs/trust-store.md, "TLS".
 func (s *Store) ServerTLS(cfg ServerTLSConfig) *tls.Config {
-	return serverTLS(s.identity, s.Snapshot, cfg)
+	return serverTLS(s.Identity, s.Snapshot, cfg)
 }
 
 // ClientTLS returns the configuration of a client that calls the member with this name. In every handshake the server must
@@ -22,7 +22,7 @@ func (s *Store) ServerTLS(cfg ServerTLSConfig) *tls.Config {
 // ErrStranger, ErrWrongMember or ErrValidity. TLS 1.3, no resumption. The name is sent in the clear only if the caller
 // sets ServerName. The caller owns the configuration and may add to it, but must leave InsecureSkipVerify,
 // VerifyConnection and ClientSessionCache alone. See docs/trust-store.md, "TLS".
-func (s *Store) ClientTLS(name string) *tls.Config { return clientTLS(s.identity, s.Snapshot, name) }
+func (s *Store) ClientTLS(name string) *tls.Config { return clientTLS(s.Identity, s.Snapshot, name) }
 
 // Transport returns an http.RoundTripper to the member with this name, over HTTP/2 or HTTP/1.1, safe for concurrent use.
 // Keep it: it pools connections. Every connection is pinned as by ClientTLS, and stays so: before and after each read and
@@ -33,7 +33,7 @@ func (s *Store) ClientTLS(name string) *tls.Config { return clientTLS(s.identity
 // answers and is the member, or to port 443 of the name if it has published none. Any other host and port is dialled as it
 // stands, and must be the same member. Only https is sent; proxies are not used.
 func (s *Store) Transport(name string) http.RoundTripper {
-	return newTransport(s.identity, s.Snapshot, name)
+	return newTransport(s.Identity, s.Snapshot, name)
 }
 
 // Require returns a handler that passes on to next the requests of members, with the member in the context for MemberFrom,

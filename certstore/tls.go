@@ -25,9 +25,9 @@ type ServerTLSConfig struct {
 	MinVersion uint16
 }
 
-// serverTLS returns the configuration of a server that lets in the members of the current snapshot, each time anew, and
+// serverTLS returns the configuration of a server that presents the identity of the moment and lets in the members of the current snapshot, each time anew, and
 // strangers under the conditions of cfg. See docs/trust-store.md, "TLS".
-func serverTLS(id *Identity, current func() *Snapshot, cfg ServerTLSConfig) *tls.Config {
+func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTLSConfig) *tls.Config {
 	members := slices.Clone(cfg.NextProtos)
 	if len(members) == 0 {
 		members = []string{"h2", "http/1.1"}
@@ -43,7 +43,7 @@ func serverTLS(id *Identity, current func() *Snapshot, cfg ServerTLSConfig) *tls
 	if cfg.MinVersion == tls.VersionTLS12 {
 		config.MinVersion = tls.VersionTLS12
 	}
-	config.Certificates = []tls.Certificate{id.TLSCertificate()}
+	config.Certificates = []tls.Certificate{identity().TLSCertificate()} // for who looks; each handshake takes the one of its moment
 	// Chains are not looked at: VerifyConnection pins the certificate itself.
 	config.ClientAuth = tls.RequireAnyClientCert
 	config.VerifyConnection = func(state tls.ConnectionState) error {
@@ -51,11 +51,12 @@ func serverTLS(id *Identity, current func() *Snapshot, cfg ServerTLSConfig) *tls
 		return err
 	}
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		own := config.Clone()
+		own.Certificates = []tls.Certificate{identity().TLSCertificate()}
 		guarded, ok := hello.Conn.(*guardedConn)
 		if !ok {
-			return nil, nil
+			return own, nil
 		}
-		own := config.Clone()
 		own.VerifyConnection = func(state tls.ConnectionState) error {
 			m, err := admitPeer(&state, current(), gate)
 			if m != nil {
@@ -101,13 +102,15 @@ func stillMember(snapshot *Snapshot, m *Member) error {
 }
 
 // clientTLS returns the configuration of a client that calls the member with this name, as the current snapshot of the
-// moment of each handshake knows it.
-func clientTLS(id *Identity, current func() *Snapshot, name string) *tls.Config {
+// moment of each handshake knows it, and presents the identity of that moment.
+func clientTLS(identity func() *Identity, current func() *Snapshot, name string) *tls.Config {
 	config := pinnedClient(func(state tls.ConnectionState) error {
 		_, err := current().authorizeNamed(&state, name, time.Now())
 		return err
 	}, "h2", "http/1.1")
-	config.GetClientCertificate = clientCertificate(id)
+	config.GetClientCertificate = func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return clientCertificate(identity())(request)
+	}
 	return config
 }
 

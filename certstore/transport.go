@@ -19,15 +19,15 @@ const (
 
 // memberTransport sends requests to one member, over connections that are pinned and stay so.
 type memberTransport struct {
-	id      *Identity
-	current func() *Snapshot
-	name    string
-	dialer  net.Dialer
-	base    *http.Transport
+	identity func() *Identity
+	current  func() *Snapshot
+	name     string
+	dialer   net.Dialer
+	base     *http.Transport
 }
 
-func newTransport(id *Identity, current func() *Snapshot, name string) *memberTransport {
-	t := &memberTransport{id: id, current: current, name: name, dialer: net.Dialer{Timeout: dialTimeout}}
+func newTransport(identity func() *Identity, current func() *Snapshot, name string) *memberTransport {
+	t := &memberTransport{identity: identity, current: current, name: name, dialer: net.Dialer{Timeout: dialTimeout}}
 	t.base = &http.Transport{
 		Proxy:             nil, // members are reached directly
 		DialContext:       refusePlain,
@@ -98,7 +98,7 @@ func (t *memberTransport) dialOne(ctx context.Context, network, address string) 
 		return nil, err
 	}
 	guarded := &guardedConn{Conn: raw}
-	config := clientTLS(t.id, t.current, t.name)
+	config := clientTLS(t.identity, t.current, t.name)
 	pin := config.VerifyConnection
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		if err := pin(state); err != nil {
