@@ -47,7 +47,7 @@ func OpenFileBackend(dir string) (Backend, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openDirectory(dir)
 	if err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	}
@@ -83,11 +83,11 @@ func makeDir(dir string) error {
 		return err
 	}
 	for _, d := range above {
-		root, err := os.OpenRoot(d)
+		root, err := openDirectory(d)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(syncDir(root, "."), root.Close()); err != nil {
+		if err := errors.Join(root.Sync("."), root.Close()); err != nil {
 			return err
 		}
 	}
@@ -112,7 +112,7 @@ func lockDir(dir string) (release func() error, err error) {
 }
 
 // openTrustFile opens the file, or makes it and its entry in the directory durable.
-func openTrustFile(root *os.Root) (*os.File, error) {
+func openTrustFile(root directory) (trustLog, error) {
 	path := filepath.Join(root.Name(), trustFile)
 	info, err := root.Lstat(trustFile) // opening, for instance, a pipe would block: look before
 	switch {
@@ -121,7 +121,7 @@ func openTrustFile(root *os.Root) (*os.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("certstore: create the trust store: %w", err)
 		}
-		if err := errors.Join(file.Sync(), syncDir(root, ".")); err != nil {
+		if err := errors.Join(file.Sync(), root.Sync(".")); err != nil {
 			return nil, errors.Join(fmt.Errorf("certstore: create the trust store: %w", err), file.Close())
 		}
 		return file, nil

@@ -5,10 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -27,7 +24,7 @@ func LoadOrCreateIdentity(dir string, cfg IdentityConfig) (*Identity, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("certstore: create identity: %w", err)
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openDirectory(dir)
 	if err != nil {
 		return nil, fmt.Errorf("certstore: create identity: %w", err)
 	}
@@ -55,7 +52,7 @@ func (id *Identity) named(name string) (*Identity, error) {
 }
 
 // createIdentity makes a new identity and puts it in place. If another process was faster, it returns that one's.
-func createIdentity(root *os.Root, cfg IdentityConfig) (*Identity, error) {
+func createIdentity(root directory, cfg IdentityConfig) (*Identity, error) {
 	id, key, err := generateIdentity(cfg)
 	if err != nil {
 		return nil, err
@@ -72,7 +69,7 @@ func createIdentity(root *os.Root, cfg IdentityConfig) (*Identity, error) {
 	return id, nil
 }
 
-func writeIdentity(root *os.Root, temp string, id *Identity, key crypto.Signer, protection KeyProtection) error {
+func writeIdentity(root directory, temp string, id *Identity, key crypto.Signer, protection KeyProtection) error {
 	encodedKey, err := encodePrivateKey(key, protection)
 	if err != nil {
 		return err
@@ -86,7 +83,7 @@ func writeIdentity(root *os.Root, temp string, id *Identity, key crypto.Signer, 
 	if err := writeDurably(root, filepath.Join(temp, keyFile), encodedKey); err != nil {
 		return err
 	}
-	if err := syncDir(root, temp); err != nil {
+	if err := root.Sync(temp); err != nil {
 		return err
 	}
 	// An operator may have made the directory. One that is not empty can be neither removed nor renamed onto, so nothing
@@ -97,34 +94,13 @@ func writeIdentity(root *os.Root, temp string, id *Identity, key crypto.Signer, 
 	if err := root.Rename(temp, identityDir); err != nil {
 		return err
 	}
-	return syncDir(root, ".")
-}
-
-func writeDurably(root *os.Root, name string, data []byte) error {
-	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, errWrite := file.Write(data)
-	return errors.Join(errWrite, file.Sync(), file.Close())
-}
-
-// syncDir makes the entries of a directory durable, where the system can: Windows has nothing of the kind.
-func syncDir(root *os.Root, name string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	dir, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return root.Sync(".")
 }
 
 // removeLeftovers deletes what creations left that were cut short: keys that nobody uses. It runs after an identity is in
 // place, so a creation that is still under way elsewhere fails and takes that identity. Failure to delete is harmless.
-func removeLeftovers(root *os.Root) {
-	entries, err := fs.ReadDir(root.FS(), ".")
+func removeLeftovers(root directory) {
+	entries, err := root.ReadDir(".")
 	if err != nil {
 		return
 	}

@@ -31,7 +31,7 @@ const (
 // With a protection, the key must be sealed with it: one that is not is ErrNotSealed, one that it does not open
 // ErrWrongKey. Without (nil), a sealed key is ErrSealed. ChangeKeyProtection changes from one to the other.
 func LoadIdentity(dir string, protection KeyProtection) (*Identity, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openDirectory(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %s", ErrNoIdentity, dir)
 	}
@@ -48,7 +48,7 @@ func LoadIdentity(dir string, protection KeyProtection) (*Identity, error) {
 }
 
 // loadIdentity returns the identity in one directory of root, without a home.
-func loadIdentity(root *os.Root, sub string, protection KeyProtection) (*Identity, error) {
+func loadIdentity(root directory, sub string, protection KeyProtection) (*Identity, error) {
 	certificates, privateKey, err := readIdentity(root, sub)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func loadIdentity(root *os.Root, sub string, protection KeyProtection) (*Identit
 }
 
 // readIdentity returns the content of both files.
-func readIdentity(root *os.Root, sub string) (certificates, privateKey []byte, err error) {
+func readIdentity(root directory, sub string) (certificates, privateKey []byte, err error) {
 	if err := checkIdentityDir(root, sub); err != nil {
 		return nil, nil, err
 	}
@@ -87,7 +87,7 @@ func readIdentity(root *os.Root, sub string) (certificates, privateKey []byte, e
 	}
 }
 
-func checkIdentityDir(root *os.Root, sub string) error {
+func checkIdentityDir(root directory, sub string) error {
 	path := filepath.Join(root.Name(), sub)
 	info, err := root.Stat(sub)
 	switch {
@@ -102,7 +102,7 @@ func checkIdentityDir(root *os.Root, sub string) error {
 }
 
 // readPart reads one file of at most limit bytes, whose mode must have none of the bits in forbidden.
-func readPart(root *os.Root, name string, limit int64, forbidden fs.FileMode) ([]byte, error) {
+func readPart(root directory, name string, limit int64, forbidden fs.FileMode) ([]byte, error) {
 	path := filepath.Join(root.Name(), name)
 	// Opening, for instance, a pipe would block: look before.
 	if info, err := root.Stat(name); err != nil {
@@ -110,7 +110,7 @@ func readPart(root *os.Root, name string, limit int64, forbidden fs.FileMode) ([
 	} else if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %s is not a file", ErrIdentity, path)
 	}
-	file, err := root.Open(name)
+	file, err := root.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("certstore: load identity: %w", err)
 	}
