@@ -67,7 +67,7 @@ func TestJoinerTLS(t *testing.T) {
 	joiner, server := mintIdentity(t, "micro02"), mintIdentity(t, "micro01")
 	asking := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{StrangerProtocol: joinProtocol, Strangers: open})
 	silent := asking.Clone()
-	silent.ClientAuth, silent.VerifyConnection = tls.NoClientCert, nil
+	silent.ClientAuth, silent.VerifyConnection, silent.GetConfigForClient = tls.NoClientCert, nil, nil
 	for what, row := range map[string]struct {
 		server *tls.Config
 		asks   bool
