@@ -14,7 +14,7 @@ var (
 	// ErrNoCluster is returned by changes of a store that is in no cluster yet.
 	ErrNoCluster = errors.New("certstore: store is in no cluster yet")
 
-	// ErrAlreadyInCluster is returned by Bootstrap of a store that is in a cluster.
+	// ErrAlreadyInCluster is returned by BootstrapWith of a store that is in a cluster.
 	ErrAlreadyInCluster = errors.New("certstore: store is in a cluster already")
 
 	// ErrOtherCluster is returned for statements of another cluster than the store's: by Adopt, Merge and Open.
@@ -26,8 +26,18 @@ var (
 	// ErrNotMember is returned by changes of a store whose own identity the cluster does not trust.
 	ErrNotMember = errors.New("certstore: this identity is not a member of the cluster")
 
-	// ErrNotAllowed is returned by Admit when this member may not admit, or lacks a right that it is to give.
+	// ErrNotAllowed is returned by Admit and Remove when this member may not do it, or lacks a right that it is to give.
 	ErrNotAllowed = errors.New("certstore: this member does not have the right")
+
+	// ErrLastMember is returned by Remove and Leave if nobody would be left in the cluster.
+	ErrLastMember = errors.New("certstore: nobody would be left in the cluster")
+
+	// ErrKeepLimit is returned by Remove and Leave if the machine admitted more than a removal can keep, and this machine
+	// cannot admit the rest anew.
+	ErrKeepLimit = errors.New("certstore: more admissions are to be kept than a removal can hold")
+
+	// ErrRecoveryKey is returned by BootstrapWith and SignRecovery for a key that cannot be a recovery key.
+	ErrRecoveryKey = errors.New("certstore: unacceptable recovery key")
 
 	// ErrRemovedKey is returned by Admit for a key that was removed: it never comes back, in whatever certificate.
 	ErrRemovedKey = errors.New("certstore: key was removed from the cluster")
@@ -35,8 +45,8 @@ var (
 	// ErrIssuerLimit is returned when an issuer has made more statements of a kind than a store takes.
 	ErrIssuerLimit = errors.New("certstore: issuer has made too many statements")
 
-	// ErrProfile is wrapped when addresses or attributes break a rule of their own. Returned by Bootstrap, UpdateProfile
-	// and Adopt.
+	// ErrProfile is wrapped when addresses or attributes break a rule of their own. Returned by BootstrapWith,
+	// UpdateProfile and Adopt.
 	ErrProfile = errors.New("certstore: unacceptable profile")
 
 	// ErrClosed is returned by every change after Close.

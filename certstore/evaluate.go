@@ -30,6 +30,7 @@ func evaluate(cluster ClusterID, set []*Statement) *evaluation {
 	e.live = e.reach(e.stands)
 	e.choose()
 	e.snapshot = newSnapshot(cluster, e.members(), e.gone, digestOf(cluster, e.ids()))
+	e.snapshot.ever, e.snapshot.machines = e.ever, e.machines()
 	return e
 }
 

@@ -16,6 +16,8 @@ type Snapshot struct {
 	digest        Digest
 	sorted        []*Member
 	gone          map[KeyID]struct{}
+	ever          map[KeyID]Rights   // keys that were ever admitted, and the recovery key
+	machines      map[KeyID][]KeyID  // keys that share their machine with others
 	byCertificate map[string]*Member // by DER
 	byFingerprint map[Fingerprint]*Member
 	byKey         map[KeyID]*Member
@@ -150,4 +152,17 @@ func (s *Snapshot) Trusts(fingerprint Fingerprint) bool {
 func (s *Snapshot) Gone(key KeyID) bool {
 	_, ok := s.gone[key]
 	return ok
+}
+
+// Machine returns all keys of the machine that key belongs to, ascending, those that are gone included: a machine gets
+// further keys by rotation. It returns nil for a key that was never admitted. The caller owns the slice. See
+// docs/trust-store.md, "Machines".
+func (s *Snapshot) Machine(key KeyID) []KeyID {
+	if keys := s.machines[key]; keys != nil {
+		return slices.Clone(keys)
+	}
+	if _, known := s.ever[key]; known {
+		return []KeyID{key}
+	}
+	return nil
 }

@@ -123,14 +123,20 @@ func padded(b []byte) [sha256.Size]byte {
 	return hash
 }
 
-// signStatement makes and signs a statement of id's.
-func signStatement(id *Identity, cluster ClusterID, now time.Time, content content) (*Statement, error) {
-	head := header{cluster: cluster, issuerKey: id.publicKeyDER(), issued: uint64(max(now.Unix(), 0))}
+// issuer is a key that signs statements.
+type issuer interface {
+	publicKeyDER() []byte // must not be changed
+	sign(message []byte) ([]byte, error)
+}
+
+// signStatement makes and signs a statement by this key.
+func signStatement(by issuer, cluster ClusterID, now time.Time, content content) (*Statement, error) {
+	head := header{cluster: cluster, issuerKey: by.publicKeyDER(), issued: uint64(max(now.Unix(), 0))}
 	s, err := parseBody(newStatement(head, content).body)
 	if err != nil {
 		return nil, err
 	}
-	if s.signature, err = id.sign(s.body); err != nil {
+	if s.signature, err = by.sign(s.body); err != nil {
 		return nil, fmt.Errorf("certstore: signing a statement: %w", err)
 	}
 	return s, nil

@@ -3,10 +3,8 @@ package certstore
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"fmt"
-	"slices"
 )
 
 // NoRights stands in an AdmitRequest for no rights at all, since zero means the default there.
@@ -19,36 +17,6 @@ type AdmitRequest struct {
 	Offer       [32]byte          // digest of what was approved; zero: nothing is recorded
 	Rights      Rights            // zero: all that this member has; NoRights: none
 	Compared    string            // how the fingerprint was compared, for the record: a word of at most 32 bytes, or empty
-}
-
-// Bootstrap begins a new cluster with this machine as its first and only member, reached at these addresses (see
-// CheckAddress). It is durable when it returns. Errors: ErrAlreadyInCluster, ErrProfile, and those of the backend.
-func (s *Store) Bootstrap(ctx context.Context, addresses ...string) error {
-	profile := Profile{Addresses: slices.Clone(addresses)}
-	if err := profile.check(); err != nil {
-		return err
-	}
-	if err := s.lock(ctx); err != nil {
-		return err
-	}
-	defer s.unlock()
-	if cluster, in := s.Cluster(); in {
-		return fmt.Errorf("%w: %v", ErrAlreadyInCluster, cluster)
-	}
-	content := &Genesis{Name: s.Identity().Name(), Certificate: s.Identity().Certificate().Raw}
-	if _, err := rand.Read(content.Random[:]); err != nil {
-		return err
-	}
-	genesis, err := signStatement(s.Identity(), ClusterID{}, s.now(), content)
-	if err != nil {
-		return err
-	}
-	first, err := s.signProfile(genesis.Cluster(), MemberProfile{Profile: profile, Admit: genesis.id, Revision: 1})
-	if err != nil {
-		return err
-	}
-	_, err = s.absorb(ctx, genesis.Cluster(), []*Statement{genesis, first}, storeWhole)
-	return err
 }
 
 func (s *Store) signProfile(cluster ClusterID, p MemberProfile) (*Statement, error) {
