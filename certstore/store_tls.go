@@ -44,5 +44,5 @@ func (s *Store) Require(next http.Handler) http.Handler { return requireMember(s
 
 // Guard returns a listener whose connections, served with ServerTLS, end as soon as the member at the other end is removed
 // or its certificate expires: its next byte is refused. Wrap the plain listener, beneath TLS. Connections of strangers,
-// whom ServerTLSConfig.Strangers let in, are left alone.
+// whom ServerTLSConfig.Strangers lets in, are left alone.
 func (s *Store) Guard(inner net.Listener) net.Listener { return guardedListener{inner} }

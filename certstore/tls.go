@@ -3,6 +3,7 @@ package certstore
 import (
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -13,13 +14,11 @@ type ServerTLSConfig struct {
 	// NextProtos are the application protocols (ALPN) for members, in order of preference. Empty means "h2", "http/1.1".
 	// The slice is copied.
 	NextProtos []string
-	// StrangerProtocol is the one application protocol that a peer who is no member may speak, while Strangers reports
-	// true. Empty means that nobody but members gets in. It must be a protocol of its own: if it is one of NextProtos,
-	// strangers are refused as if it was empty.
-	StrangerProtocol string
-	// Strangers reports whether strangers are let in at this moment. It is called in every handshake of one, from many
-	// goroutines, and must not block. Nil means never.
-	Strangers func() bool
+	// Strangers are the application protocols that a peer who is no member may speak, each with a gate that reports whether
+	// it may at this moment. A gate is called in every handshake of a stranger, from many goroutines, and must not block; nil
+	// means never. Each must be a protocol of its own: strangers are refused on what is empty or one of NextProtos. Nil
+	// means that nobody but members gets in. The map is copied.
+	Strangers map[string]func() bool
 	// MinVersion may be tls.VersionTLS12 for old members' sake. Every other value, zero included, means TLS 1.3, which
 	// strangers must speak in any case.
 	MinVersion uint16
@@ -32,14 +31,13 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 	if len(members) == 0 {
 		members = []string{"h2", "http/1.1"}
 	}
-	gate := strangerGate{protocol: cfg.StrangerProtocol, open: cfg.Strangers}
-	if gate.open == nil || slices.Contains(members, gate.protocol) {
-		gate.protocol = ""
+	gates := strangerGates{}
+	for protocol, open := range cfg.Strangers {
+		if open != nil && protocol != "" && !slices.Contains(members, protocol) {
+			gates[protocol] = open
+		}
 	}
-	config := baseTLS(members)
-	if gate.protocol != "" {
-		config.NextProtos = append(config.NextProtos, gate.protocol)
-	}
+	config := baseTLS(append(slices.Clone(members), slices.Sorted(maps.Keys(gates))...))
 	if cfg.MinVersion == tls.VersionTLS12 {
 		config.MinVersion = tls.VersionTLS12
 	}
@@ -47,7 +45,7 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 	// Chains are not looked at: VerifyConnection pins the certificate itself.
 	config.ClientAuth = tls.RequireAnyClientCert
 	config.VerifyConnection = func(state tls.ConnectionState) error {
-		_, err := admitPeer(&state, current(), gate)
+		_, err := admitPeer(&state, current(), gates)
 		return err
 	}
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -58,7 +56,7 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 			return own, nil
 		}
 		own.VerifyConnection = func(state tls.ConnectionState) error {
-			m, err := admitPeer(&state, current(), gate)
+			m, err := admitPeer(&state, current(), gates)
 			if m != nil {
 				guarded.watch(func() error { return stillMember(current(), m) })
 			}
@@ -69,14 +67,11 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 	return config
 }
 
-// strangerGate says which protocol strangers may speak, if any, and when.
-type strangerGate struct {
-	protocol string
-	open     func() bool
-}
+// strangerGates says by protocol when strangers may speak it.
+type strangerGates map[string]func() bool
 
 // admitPeer decides over a client: it returns the member, or nil and no error for a stranger who may come in.
-func admitPeer(state *tls.ConnectionState, snapshot *Snapshot, gate strangerGate) (*Member, error) {
+func admitPeer(state *tls.ConnectionState, snapshot *Snapshot, gates strangerGates) (*Member, error) {
 	leaf, err := provedLeaf(state, time.Now())
 	if err != nil {
 		return nil, err
@@ -84,7 +79,8 @@ func admitPeer(state *tls.ConnectionState, snapshot *Snapshot, gate strangerGate
 	if m, ok := snapshot.ByCertificate(leaf.Raw); ok {
 		return m, nil
 	}
-	if gate.protocol == "" || state.NegotiatedProtocol != gate.protocol || state.Version != tls.VersionTLS13 || !gate.open() {
+	open, ours := gates[state.NegotiatedProtocol]
+	if !ours || state.Version != tls.VersionTLS13 || !open() {
 		return nil, snapshot.strangerError(leaf)
 	}
 	return nil, CheckCertificate(leaf)

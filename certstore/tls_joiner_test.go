@@ -65,7 +65,7 @@ func TestJoinerTLSRefuses(t *testing.T) {
 
 func TestJoinerTLS(t *testing.T) {
 	joiner, server := mintIdentity(t, "micro02"), mintIdentity(t, "micro01")
-	asking := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{StrangerProtocol: joinProtocol, Strangers: open})
+	asking := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: open}})
 	silent := asking.Clone()
 	silent.ClientAuth, silent.VerifyConnection, silent.GetConfigForClient = tls.NoClientCert, nil, nil
 	for what, row := range map[string]struct {

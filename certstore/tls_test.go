@@ -72,7 +72,7 @@ func TestServerTLSRefuses(t *testing.T) {
 		members = append(members, memberOf(id))
 	}
 	snapshot := certstore.NewSnapshot(certstore.ClusterID{1}, members, map[certstore.KeyID]struct{}{removed.KeyID(): {}}, certstore.Digest{})
-	letIn := certstore.ServerTLSConfig{StrangerProtocol: joinProtocol, Strangers: open}
+	letIn := certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: open}}
 	old := func(protocol string, id *certstore.Identity) *tls.Config {
 		config := presenting(protocol, id.TLSCertificate())
 		config.MaxVersion = tls.VersionTLS12
@@ -90,12 +90,13 @@ func TestServerTLSRefuses(t *testing.T) {
 		"stranger, http/1.1":              {letIn, presenting("http/1.1", stranger.TLSCertificate()), isStranger(false)},
 		"stranger, h2":                    {letIn, presenting("h2", stranger.TLSCertificate()), isStranger(false)},
 		"stranger, unknown protocol":      {letIn, presenting("other", stranger.TLSCertificate()), anyError},
-		"stranger, nothing open":          {certstore.ServerTLSConfig{StrangerProtocol: joinProtocol, Strangers: closed}, presenting(joinProtocol, stranger.TLSCertificate()), isStranger(false)},
-		"stranger, nobody to ask":         {certstore.ServerTLSConfig{StrangerProtocol: joinProtocol}, presenting(joinProtocol, stranger.TLSCertificate()), anyError},
-		"stranger, empty protocol":        {certstore.ServerTLSConfig{Strangers: open}, presenting("", stranger.TLSCertificate()), isStranger(false)},
-		"stranger, members' protocol":     {certstore.ServerTLSConfig{NextProtos: []string{joinProtocol}, StrangerProtocol: joinProtocol, Strangers: open}, presenting(joinProtocol, stranger.TLSCertificate()), isStranger(false)},
-		"stranger, h2 as protocol":        {certstore.ServerTLSConfig{StrangerProtocol: "h2", Strangers: open}, presenting("h2", stranger.TLSCertificate()), isStranger(false)},
-		"stranger, TLS 1.2":               {certstore.ServerTLSConfig{StrangerProtocol: joinProtocol, Strangers: open, MinVersion: tls.VersionTLS12}, old(joinProtocol, stranger), isStranger(false)},
+		"stranger, nothing open":          {certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: closed}}, presenting(joinProtocol, stranger.TLSCertificate()), isStranger(false)},
+		"stranger, another's gate open":   {certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: closed, "other": open}}, presenting(joinProtocol, stranger.TLSCertificate()), isStranger(false)},
+		"stranger, nobody to ask":         {certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: nil}}, presenting(joinProtocol, stranger.TLSCertificate()), anyError},
+		"stranger, empty protocol":        {certstore.ServerTLSConfig{Strangers: map[string]func() bool{"": open}}, presenting("", stranger.TLSCertificate()), isStranger(false)},
+		"stranger, members' protocol":     {certstore.ServerTLSConfig{NextProtos: []string{joinProtocol}, Strangers: map[string]func() bool{joinProtocol: open}}, presenting(joinProtocol, stranger.TLSCertificate()), isStranger(false)},
+		"stranger, h2 as protocol":        {certstore.ServerTLSConfig{Strangers: map[string]func() bool{"h2": open}}, presenting("h2", stranger.TLSCertificate()), isStranger(false)},
+		"stranger, TLS 1.2":               {certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: open}, MinVersion: tls.VersionTLS12}, old(joinProtocol, stranger), isStranger(false)},
 		"stranger, weak key":              {letIn, presenting(joinProtocol, weak), is(certstore.ErrCertificate)},
 		"stranger, expired":               {letIn, presenting(joinProtocol, mintIdentity(t, "micro08", validFrom(-2*time.Hour, -time.Hour)).TLSCertificate()), is(certstore.ErrValidity)},
 		"member's certificate appended":   {letIn, presenting("", chained), isStranger(false)},
@@ -115,12 +116,12 @@ func TestServerTLSRefuses(t *testing.T) {
 		})
 		checked++
 	}
-	require.GreaterOrEqual(t, checked, 21)
+	require.GreaterOrEqual(t, checked, 22)
 }
 
 func TestServerTLSAccepts(t *testing.T) {
 	server, member, stranger := mintIdentity(t, "micro01"), mintIdentity(t, "micro02"), mintIdentity(t, "micro03")
-	letIn := certstore.ServerTLSConfig{StrangerProtocol: joinProtocol, Strangers: open}
+	letIn := certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: open}}
 	old := presenting("", member.TLSCertificate())
 	old.MaxVersion = tls.VersionTLS12
 	for what, row := range map[string]struct {
@@ -131,7 +132,7 @@ func TestServerTLSAccepts(t *testing.T) {
 		"member, h2":                           {letIn, presenting("h2", member.TLSCertificate())},
 		"member, own protocol":                 {certstore.ServerTLSConfig{NextProtos: []string{"own"}}, presenting("own", member.TLSCertificate())},
 		"member, join protocol":                {letIn, presenting(joinProtocol, member.TLSCertificate())},
-		"member, join protocol, nothing open":  {certstore.ServerTLSConfig{StrangerProtocol: joinProtocol, Strangers: closed}, presenting(joinProtocol, member.TLSCertificate())},
+		"member, join protocol, nothing open":  {certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: closed}}, presenting(joinProtocol, member.TLSCertificate())},
 		"member, TLS 1.2 allowed":              {certstore.ServerTLSConfig{MinVersion: tls.VersionTLS12}, old},
 		"stranger, join protocol, a door open": {letIn, presenting(joinProtocol, stranger.TLSCertificate())},
 	} {
@@ -178,7 +179,7 @@ func TestVerifyConnectionRefusesResumed(t *testing.T) {
 	state := tls.ConnectionState{
 		Version: tls.VersionTLS13, DidResume: true, NegotiatedProtocol: joinProtocol, PeerCertificates: []*x509.Certificate{member.Certificate()},
 	}
-	letIn := certstore.ServerTLSConfig{StrangerProtocol: joinProtocol, Strangers: open}
+	letIn := certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: open}}
 	joiner, _ := certstore.JoinerTLS(mintIdentity(t, "micro03"), joinProtocol, func(tls.ConnectionState) error { return nil })
 	for what, config := range map[string]*tls.Config{
 		"server": certstore.ServerTLS(server, current, letIn),

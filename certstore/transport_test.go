@@ -258,7 +258,7 @@ func TestGuardLeavesStrangersAlone(t *testing.T) {
 	require.NoError(t, err)
 	guarded := certstore.Guard(listener)
 	defer guarded.Close()
-	config := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{StrangerProtocol: joinProtocol, Strangers: open})
+	config := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{Strangers: map[string]func() bool{joinProtocol: open}})
 	done := make(chan error, 1)
 	go func() {
 		conn, err := guarded.Accept()

@@ -31,9 +31,8 @@ func (s *Service) Attach(srv *http.Server) error {
 		return fmt.Errorf("%w: the server is attached already", ErrConfig)
 	}
 	srv.TLSConfig = s.store.ServerTLS(certstore.ServerTLSConfig{
-		NextProtos:       []string{"h2", "http/1.1"},
-		StrangerProtocol: Protocol,
-		Strangers:        s.openToStrangers,
+		NextProtos: []string{"h2", "http/1.1"},
+		Strangers:  map[string]func() bool{Protocol: s.openToStrangers},
 	})
 	if srv.TLSNextProto == nil {
 		srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
