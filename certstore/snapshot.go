@@ -68,7 +68,9 @@ func resolveName(holders []*Member) nameEntry {
 		if m.machine() != holders[0].machine() {
 			return nameEntry{conflict: conflictOf(holders)}
 		}
-		replaced[m.Replaces] = struct{}{}
+		if m.Replaces != m.Key { // a predecessor of another holder, not of itself
+			replaced[m.Replaces] = struct{}{}
+		}
 	}
 	var newest *Member
 	for _, m := range holders {
