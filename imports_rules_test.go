@@ -8,6 +8,7 @@ type importRule struct {
 	arrows  []string // packages of this module, as directories
 	modules []string // modules of others; each must be used
 	denied  []string // packages of the standard library that the room has promised to do without
+	kit     bool     // it is imported by tests, of this module and of users, and may import testing
 }
 
 var (
@@ -41,6 +42,7 @@ var importRules = map[string]importRule{
 		modules: []string{"github.com/gofrs/flock", "github.com/sethvargo/go-diceware", "golang.org/x/crypto"},
 		denied:  noDice,
 	},
+	"certstore/certstoretest": {arrows: []string{"certstore"}, denied: slices.Concat(noInput, noDice), kit: true},
 	"session": {
 		arrows: []string{"certstore", "hmacauth", "internal/wire"},
 		denied: slices.Concat(noInput, noDice),
@@ -83,7 +85,7 @@ var exampleModules = []string{
 }
 
 // testPackages are packages of this module that nothing but tests may import.
-var testPackages = []string{"examples/internal/terminaltest"}
+var testPackages = []string{"certstore/certstoretest", "examples/internal/terminaltest"}
 
 // deniedEverywhere are packages of the standard library that no code of the module may import.
 var deniedEverywhere = map[string]string{

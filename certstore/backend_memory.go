@@ -2,7 +2,6 @@ package certstore
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"sync"
@@ -21,7 +20,10 @@ type memoryBackend struct {
 func (b *memoryBackend) Load(ctx context.Context) (Batch, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Batch{Cluster: b.batch.Cluster, Statements: slices.Clone(b.batch.Statements)}, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return Batch{}, err
+	}
+	return Batch{Cluster: b.batch.Cluster, Statements: slices.Clone(b.batch.Statements)}, nil
 }
 
 func (b *memoryBackend) Append(ctx context.Context, batch Batch) error {
@@ -30,8 +32,8 @@ func (b *memoryBackend) Append(ctx context.Context, batch Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !b.batch.Cluster.IsZero() && b.batch.Cluster != batch.Cluster {
-		return fmt.Errorf("%w: %v instead of %v", ErrOtherCluster, batch.Cluster, b.batch.Cluster)
+	if err := batch.checkFor(b.batch.Cluster); err != nil || len(batch.Statements) == 0 {
+		return err
 	}
 	b.batch.Cluster = batch.Cluster
 	b.batch.Statements = append(b.batch.Statements, batch.Statements...)

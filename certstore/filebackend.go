@@ -141,7 +141,10 @@ func openTrustFile(root directory) (trustLog, error) {
 }
 
 // Load reads and verifies the whole file, and cuts off a last line that was never finished.
-func (b *fileBackend) Load(context.Context) (Batch, error) {
+func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
+	if err := ctx.Err(); err != nil {
+		return Batch{}, err
+	}
 	data, err := io.ReadAll(io.NewSectionReader(b.file, 0, 1<<62))
 	if err != nil {
 		return Batch{}, fmt.Errorf("certstore: read %s: %w", b.path, err)
@@ -170,8 +173,8 @@ func (b *fileBackend) Append(ctx context.Context, batch Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !b.cluster.IsZero() && batch.Cluster != b.cluster {
-		return fmt.Errorf("%w: %v instead of %v", ErrOtherCluster, batch.Cluster, b.cluster)
+	if err := batch.checkFor(b.cluster); err != nil || len(batch.Statements) == 0 {
+		return err
 	}
 	line, err := appendLine(nil, batch)
 	if err != nil {
