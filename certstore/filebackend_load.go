@@ -3,10 +3,7 @@ package certstore
 import (
 	"bytes"
 	"fmt"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 )
 
 // fileStart is how every line of every version of the format begins.
@@ -68,19 +65,9 @@ type verification struct {
 	err       error
 }
 
-// verifyAll verifies the statements on all processors, since signatures are what opening a large store spends its time on,
-// and returns the first error in the order of the file.
+// verifyAll verifies the statements and returns the first error in the order of the file.
 func verifyAll(cluster ClusterID, jobs []verification) error {
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
-		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(jobs)); i = next.Add(1) - 1 {
-				jobs[i].statement, jobs[i].err = jobs[i].entry.statement(cluster)
-			}
-		})
-	}
-	workers.Wait()
+	inParallel(len(jobs), func(i int) { jobs[i].statement, jobs[i].err = jobs[i].entry.statement(cluster) })
 	for i := range jobs {
 		if jobs[i].err != nil {
 			return &CorruptError{File: trustFile, Line: jobs[i].line, Err: jobs[i].err}
