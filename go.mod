@@ -3,6 +3,7 @@ module github.com/microtrust/microtrust
 go 1.26.0
 
 require (
+	filippo.io/age v1.2.1
 	github.com/bwesterb/go-ristretto v1.2.4
 	github.com/gofrs/flock v0.13.1
 	github.com/google/go-cmp v0.7.0

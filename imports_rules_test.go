@@ -43,6 +43,11 @@ var importRules = map[string]importRule{
 		denied:  noDice,
 	},
 	"certstore/certstoretest": {arrows: []string{"certstore"}, denied: slices.Concat(noInput, noDice), kit: true},
+	"certstore/agekeys": {
+		arrows:  []string{"certstore", "internal/redact"},
+		modules: []string{"filippo.io/age"},
+		denied:  slices.Concat(noInput, noDice),
+	},
 	"session": {
 		arrows: []string{"certstore", "hmacauth", "internal/wire"},
 		denied: slices.Concat(noInput, noDice),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -175,6 +176,21 @@ func TestRequiredModulesAreListed(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, len(required), 10, "modules in go.mod: %v", slices.Sorted(maps.Keys(required)))
+}
+
+// TestWhoImportsTrustLinksNoMore: what only some programs need stays out of all others.
+func TestWhoImportsTrustLinksNoMore(t *testing.T) {
+	deps := func(target string) []string {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", target).Output()
+		require.NoError(t, err)
+		return strings.Fields(string(out))
+	}
+	banned := regexp.MustCompile(`^(database/sql|filippo\.io/|modernc\.org/|go\.etcd\.io/|google\.golang\.org/|.*sqlite.*)(/|$)?`)
+	all := deps("./trust")
+	require.GreaterOrEqual(t, len(all), 150, "packages")
+	require.Contains(t, all, modulePath+"/certstore")
+	require.Empty(t, slices.DeleteFunc(all, func(name string) bool { return !banned.MatchString(name) }))
+	require.True(t, slices.ContainsFunc(deps("./certstore/agekeys"), banned.MatchString), "the search finds nothing")
 }
 
 func TestImportCheckRefuses(t *testing.T) {

@@ -21,7 +21,8 @@
 // authenticate nobody. What does not verify, is incomplete or is damaged is an error, and an empty store trusts nobody.
 // A removal counts from the next look-up on, on open connections too if they come from Transport or through Guard, or
 // carry requests through Require. Private keys stay inside an Identity, which no printing, logging or encoding opens; on
-// disk they are protected by permissions alone. Whoever can write the directory, or become its owner, is this machine.
+// disk they are protected by permissions, and by encryption if a [KeyProtection] is given. Whoever can write the directory,
+// or become its owner, is this machine.
 //
 // # Concurrency
 //

@@ -26,15 +26,22 @@ func ParseIdentity(certificates, privateKey []byte) (*Identity, error) {
 }
 
 func parseIdentity(certificates, privateKey []byte, protection KeyProtection) (*Identity, error) {
+	id, _, err := parseParts(certificates, privateKey, protection)
+	return id, err
+}
+
+// parseParts returns the private key too, for writing it to a file.
+func parseParts(certificates, privateKey []byte, protection KeyProtection) (*Identity, crypto.Signer, error) {
 	chain, err := parseCertificates(certificates)
 	if err != nil {
-		return nil, fmt.Errorf("%w: certificates: %w", ErrIdentity, err)
+		return nil, nil, fmt.Errorf("%w: certificates: %w", ErrIdentity, err)
 	}
 	key, err := openKey(privateKey, protection)
 	if err != nil {
-		return nil, fmt.Errorf("%w: private key: %w", ErrIdentity, err)
+		return nil, nil, fmt.Errorf("%w: private key: %w", ErrIdentity, err)
 	}
-	return NewIdentity(chain, key)
+	id, err := NewIdentity(chain, key)
+	return id, key, err
 }
 
 func parseCertificates(data []byte) ([]*x509.Certificate, error) {
