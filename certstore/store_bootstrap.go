@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -101,7 +102,8 @@ func SignRecovery(key crypto.Signer, cluster ClusterID, req AdmitRequest) (*Stat
 	if err != nil {
 		return nil, err
 	}
-	return signStatement(&offlineKey{key, spki}, cluster, time.Now(), req.content(DefaultRights))
+	req.Rights = cmp.Or(req.Rights, DefaultRights)
+	return signStatement(&offlineKey{key, spki}, cluster, time.Now(), req.content())
 }
 
 // offlineKey signs statements for a key without certificate.

@@ -2,6 +2,7 @@ package certstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -43,10 +44,13 @@ func (s *Store) Admit(ctx context.Context, req AdmitRequest) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	content := req.content(me.Rights)
-	if m, ok := st.admitted(content); ok {
+	if req.Rights == 0 {
+		req.Rights = cmp.Or(me.Rights&DefaultRights, NoRights)
+	}
+	if m, ok := s.Admitted(req); ok {
 		return m, nil
 	}
+	content := req.content()
 	if err := st.mayAdmit(me, content); err != nil {
 		return nil, err
 	}
@@ -64,8 +68,8 @@ func (s *Store) Admit(ctx context.Context, req AdmitRequest) (*Member, error) {
 	return m, nil
 }
 
-// Admitted reports whether this very request (certificate, name and offer) was carried out by any member and still holds,
-// and returns the member. It only reads.
+// Admitted reports whether this very request (certificate, name, offer and, unless they are zero, rights) was carried out by
+// any member and still holds, and returns the member. A hand-over to a key is no answer to a request. It only reads.
 func (s *Store) Admitted(req AdmitRequest) (*Member, bool) {
 	if req.Certificate == nil {
 		return nil, false
@@ -73,7 +77,8 @@ func (s *Store) Admitted(req AdmitRequest) (*Member, bool) {
 	st := s.state.Load()
 	for _, ground := range st.grounds[KeyIDOf(req.Certificate)] {
 		a, ok := ground.content.(*Admission)
-		if ok && a.Name == req.Name && a.Offer == req.Offer && bytes.Equal(a.Certificate, req.Certificate.Raw) {
+		if ok && a.Replaces.IsZero() && a.Name == req.Name && a.Offer == req.Offer &&
+			(req.Rights == 0 || req.Rights&^NoRights == a.Rights) && bytes.Equal(a.Certificate, req.Certificate.Raw) {
 			return st.snapshot.ByKey(a.Subject)
 		}
 	}
@@ -96,15 +101,11 @@ func (req *AdmitRequest) check() error {
 	return nil
 }
 
-func (req *AdmitRequest) content(own Rights) *Admission {
-	a := &Admission{
+func (req *AdmitRequest) content() *Admission {
+	return &Admission{
 		Subject: KeyIDOf(req.Certificate), Name: req.Name, Certificate: req.Certificate.Raw,
 		Rights: req.Rights &^ NoRights, Offer: req.Offer, Compared: req.Compared,
 	}
-	if req.Rights == 0 {
-		a.Rights = own & DefaultRights
-	}
-	return a
 }
 
 // member returns this machine as a member, or why it is none.
@@ -117,18 +118,6 @@ func (s *Store) member(st *state) (*Member, error) {
 		return nil, fmt.Errorf("%w: key %v in cluster %v", ErrNotMember, s.Identity().KeyID(), st.cluster)
 	}
 	return me, nil
-}
-
-// admitted returns the member that a made one before, if an equal statement still holds.
-func (st *state) admitted(a *Admission) (*Member, bool) {
-	for _, ground := range st.grounds[a.Subject] {
-		g, ok := ground.content.(*Admission)
-		if ok && g.Name == a.Name && g.Offer == a.Offer && g.Rights == a.Rights && g.Replaces == a.Replaces &&
-			bytes.Equal(g.Certificate, a.Certificate) {
-			return st.snapshot.ByKey(a.Subject)
-		}
-	}
-	return nil, false
 }
 
 func (st *state) mayAdmit(me *Member, a *Admission) error {

@@ -22,7 +22,11 @@ func (s *Store) UpdateProfile(ctx context.Context, profile Profile) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.nextProfile(st.evaluation, profile, me.Admit)
+	admit, ok := st.goesBy(me.Key, func(*Statement) bool { return true })
+	if !ok {
+		return fmt.Errorf("%w: nothing but a hand-over that it never took up makes key %v a member", ErrNotMember, me.Key)
+	}
+	p, err := s.nextProfile(st.evaluation, profile, admit)
 	if err != nil {
 		return err
 	}
@@ -109,19 +113,38 @@ func (req *AdoptRequest) check() error {
 	return nil
 }
 
-// ownAdmission returns the smallest statement that makes this identity's certificate a member under its name.
+// ownAdmission returns the statement that this identity goes by when it adopts: one that makes its certificate a member
+// under its name.
 func (s *Store) ownAdmission(e *evaluation) (StatementID, error) {
-	key, name, cert := s.Identity().KeyID(), s.Identity().Name(), s.Identity().Certificate()
+	id := s.Identity()
+	key, name, cert := id.KeyID(), id.Name(), id.Certificate()
 	if e.snapshot.Gone(key) {
 		return StatementID{}, fmt.Errorf("%w: key %v was removed", ErrNotMember, key)
 	}
-	for _, ground := range e.grounds[key] {
-		if c := ground.certificateOf(key); c != nil && c.Equal(cert) && ground.memberName() == name {
-			return ground.id, nil
+	admit, ok := e.goesBy(key, func(s *Statement) bool { return s.memberName() == name && s.certificateOf(key).Equal(cert) })
+	if !ok {
+		return StatementID{}, fmt.Errorf("%w: nothing admits certificate %v under the name %q", ErrNotMember, id.Fingerprint(), name)
+	}
+	return admit, nil
+}
+
+// goesBy returns the statement that a key should cite: of its grounds that fit, the one that it cites now, else the
+// smallest that is no hand-over. A hand-over that it does not cite may be another's claim to it. See docs/trust-store.md, "Machines".
+func (e *evaluation) goesBy(key KeyID, fits func(*Statement) bool) (StatementID, bool) {
+	var first StatementID
+	profile := e.profiles[key]
+	for _, ground := range e.grounds[key] { // ascending
+		if ground.certificateOf(key) == nil || !fits(ground) {
+			continue
+		}
+		if profile != nil && profile.content.(*MemberProfile).Admit == ground.id {
+			return ground.id, true
+		}
+		if first.IsZero() && ground.replaces().IsZero() {
+			first = ground.id
 		}
 	}
-	return StatementID{}, fmt.Errorf("%w: nothing admits certificate %v under the name %q", ErrNotMember,
-		s.Identity().Fingerprint(), name)
+	return first, !first.IsZero()
 }
 
 // Merge takes in statements from anywhere: a peer, a file, another store. New ones of the store's cluster are stored as
