@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io"
 	"time"
@@ -100,3 +101,6 @@ func (f *FaultyFile) Close() error { return nil }
 func NewFaultyBackend(f *FaultyFile) Backend {
 	return &fileBackend{path: "faulty", file: f, release: func() error { return nil }}
 }
+
+// KeyIDOfSPKI is the id of a key that has no certificate.
+func KeyIDOfSPKI(spki []byte) KeyID { return sha256.Sum256(spki) }
