@@ -33,19 +33,3 @@ func BenchmarkEvaluate(b *testing.B) {
 		})
 	}
 }
-
-// BenchmarkLoadTrustFile is what opening a store costs: mostly verifying signatures and parsing certificates.
-func BenchmarkLoadTrustFile(b *testing.B) {
-	l := largeCluster(b, 10000)
-	var data []byte
-	for _, s := range l.all {
-		var err error
-		data, err = certstore.AppendLine(data, certstore.Batch{Cluster: l.cluster, Statements: []*certstore.Statement{s}})
-		require.NoError(b, err)
-	}
-	b.SetBytes(int64(len(data)))
-	for b.Loop() {
-		_, _, err := certstore.ParseTrustFile(data)
-		require.NoError(b, err)
-	}
-}

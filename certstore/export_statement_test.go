@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"io/fs"
 	"time"
 )
 
@@ -39,15 +40,16 @@ func SetLimits(s *Store, admits, profiles, resigned, orphans int) {
 }
 
 // ParseTrustFile is the loader of the file backend without the file.
-func ParseTrustFile(data []byte) (Batch, int64, error) { return parseTrustFile(data) }
+func ParseTrustFile(data []byte) (Batch, int64, error) { return parseTrustFile(data, 0) }
 
 // AppendLine encodes a batch as the file backend does.
 func AppendLine(dst []byte, batch Batch) ([]byte, error) { return appendLine(dst, batch) }
 
 // FaultyFile is a file of the file backend that fails as told.
 type FaultyFile struct {
+	file         // what the backend does not use
 	Data         []byte
-	WriteBytes   int // a write stores that many bytes and fails; negative: all, without failing
+	WriteBytes   int // writes store that many bytes in all and then fail; negative: they never fail
 	FailSync     bool
 	FailTruncate bool
 	Synced       int
@@ -71,6 +73,7 @@ func (f *FaultyFile) WriteAt(p []byte, off int64) (int, error) {
 	n := len(p)
 	if f.WriteBytes >= 0 {
 		n = min(n, f.WriteBytes)
+		f.WriteBytes -= n
 	}
 	f.Data = append(f.Data[:off], p[:n]...)
 	if n < len(p) {
@@ -97,9 +100,17 @@ func (f *FaultyFile) Sync() error {
 
 func (f *FaultyFile) Close() error { return nil }
 
+// FaultyDirectory is where a FaultyFile stands.
+type FaultyDirectory struct{ directory }
+
+func (FaultyDirectory) Close() error                                    { return nil }
+func (FaultyDirectory) Lstat(string) (fs.FileInfo, error)               { return nil, ErrFaulty }
+func (FaultyDirectory) OpenFile(string, int, fs.FileMode) (file, error) { return nil, ErrFaulty }
+func (FaultyDirectory) Remove(string) error                             { return ErrFaulty }
+
 // NewFaultyBackend returns a file backend on f.
 func NewFaultyBackend(f *FaultyFile) Backend {
-	return &fileBackend{path: "faulty", file: f, release: func() error { return nil }}
+	return &fileBackend{dir: FaultyDirectory{}, path: "faulty", file: f, release: func() error { return nil }}
 }
 
 // KeyIDOfSPKI is the id of a key that has no certificate.

@@ -2,8 +2,10 @@ package certstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"iter"
@@ -19,23 +21,18 @@ const (
 	lockFile  = "trust.lock"
 )
 
-// trustLog is the open trust.jsonl: what *os.File offers of it, so that tests can let it fail.
-type trustLog interface {
-	io.ReaderAt
-	io.WriterAt
-	Truncate(size int64) error
-	Sync() error
-	Close() error
-}
-
 // fileBackend keeps statements in a file of JSON Lines, one batch per line. See docs/trust-store.md, "File".
 type fileBackend struct {
-	path    string // for messages
-	file    trustLog
-	size    int64 // bytes of whole lines
-	cluster ClusterID
-	broken  error // why no more can be written
-	release func() error
+	dir      directory
+	path     string // of the file, for messages
+	file     file
+	size     int64            // bytes of whole lines
+	sum      hash.Hash        // SHA-256 of these bytes
+	identity func() *Identity // who vouches for what was verified; nil: nobody, and nobody is believed
+	checked  checkpoint       // the one on disk
+	cluster  ClusterID
+	broken   error // why no more can be written
+	release  func() error
 }
 
 // OpenFileBackend opens the file backend in a directory, which is made with mode 0700 if need be: the file trust.jsonl,
@@ -51,23 +48,31 @@ func OpenFileBackend(dir string) (Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	}
-	defer root.Close()
+	b, err := openFileBackend(root, func() (func() error, error) { return lockDir(dir) })
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return b, nil
+}
+
+// openFileBackend opens the file in a directory, which belongs to the backend if there is no error.
+func openFileBackend(root directory, lock func() (release func() error, err error)) (*fileBackend, error) {
 	info, err := root.Stat(".")
 	if err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	}
-	if err := checkMode(info, dir, 0o022, "700"); err != nil {
+	if err := checkMode(info, root.Name(), 0o022, "700"); err != nil {
 		return nil, err
 	}
-	release, err := lockDir(dir)
+	release, err := lock()
 	if err != nil {
 		return nil, err
 	}
-	file, err := openTrustFile(root)
+	trust, err := openTrustFile(root)
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
-	return &fileBackend{path: filepath.Join(dir, trustFile), file: file, release: release}, nil
+	return &fileBackend{dir: root, path: filepath.Join(root.Name(), trustFile), file: trust, release: release}, nil
 }
 
 // makeDir makes dir and the directories above it that are missing, and their entries durable.
@@ -112,19 +117,19 @@ func lockDir(dir string) (release func() error, err error) {
 }
 
 // openTrustFile opens the file, or makes it and its entry in the directory durable.
-func openTrustFile(root directory) (trustLog, error) {
+func openTrustFile(root directory) (file, error) {
 	path := filepath.Join(root.Name(), trustFile)
 	info, err := root.Lstat(trustFile) // opening, for instance, a pipe would block: look before
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		file, err := root.OpenFile(trustFile, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		created, err := root.OpenFile(trustFile, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("certstore: create the trust store: %w", err)
 		}
-		if err := errors.Join(file.Sync(), root.Sync(".")); err != nil {
-			return nil, errors.Join(fmt.Errorf("certstore: create the trust store: %w", err), file.Close())
+		if err := errors.Join(created.Sync(), root.Sync(".")); err != nil {
+			return nil, errors.Join(fmt.Errorf("certstore: create the trust store: %w", err), created.Close())
 		}
-		return file, nil
+		return created, nil
 	case err != nil:
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	case !info.Mode().IsRegular():
@@ -133,14 +138,14 @@ func openTrustFile(root directory) (trustLog, error) {
 	if err := checkMode(info, path, 0o077, "600"); err != nil {
 		return nil, err
 	}
-	file, err := root.OpenFile(trustFile, os.O_RDWR, 0)
+	opened, err := root.OpenFile(trustFile, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	}
-	return file, nil
+	return opened, nil
 }
 
-// Load reads and verifies the whole file, and cuts off a last line that was never finished.
+// Load reads the whole file, verifies what no checkpoint covers, and cuts off a last line that was never finished.
 func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 	if err := ctx.Err(); err != nil {
 		return Batch{}, err
@@ -149,7 +154,9 @@ func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 	if err != nil {
 		return Batch{}, fmt.Errorf("certstore: read %s: %w", b.path, err)
 	}
-	batch, size, err := parseTrustFile(data)
+	b.sum = sha256.New()
+	b.checked = b.readCheckpoint(data)
+	batch, size, err := parseTrustFile(data, b.checked.size)
 	if corrupt := (*CorruptError)(nil); errors.As(err, &corrupt) {
 		corrupt.File = b.path
 	}
@@ -161,7 +168,9 @@ func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 			return Batch{}, fmt.Errorf("certstore: cut off the unfinished end of %s: %w", b.path, err)
 		}
 	}
+	b.sum.Write(data[b.checked.size:size])
 	b.size, b.cluster = size, batch.Cluster
+	b.writeCheckpoint()
 	return batch, nil
 }
 
@@ -180,11 +189,7 @@ func (b *fileBackend) Append(ctx context.Context, batch Batch) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.file.WriteAt(line, b.size)
-	if err == nil {
-		err = b.file.Sync()
-	}
-	if err != nil {
+	if err := b.write(line); err != nil {
 		err = fmt.Errorf("certstore: write %s: %w", b.path, err)
 		if undo := errors.Join(b.file.Truncate(b.size), b.file.Sync()); undo != nil {
 			b.broken = errors.Join(err, undo)
@@ -192,13 +197,31 @@ func (b *fileBackend) Append(ctx context.Context, batch Batch) error {
 		}
 		return err
 	}
+	b.sum.Write(line)
 	b.size += int64(len(line))
 	b.cluster = batch.Cluster
+	b.writeCheckpoint()
 	return nil
+}
+
+// write adds a line, its line feed last and alone: a disk may store the parts of one write in any order before it is told
+// to store all, and a line with its line feed must be whole.
+func (b *fileBackend) write(line []byte) error {
+	end := len(line) - 1
+	if _, err := b.file.WriteAt(line[:end], b.size); err != nil {
+		return err
+	}
+	if err := b.file.Sync(); err != nil {
+		return err
+	}
+	if _, err := b.file.WriteAt(line[end:], b.size+int64(end)); err != nil {
+		return err
+	}
+	return b.file.Sync()
 }
 
 // Watch returns nil: nobody else can open the file.
 func (b *fileBackend) Watch(context.Context) iter.Seq[Batch] { return nil }
 
-// Close closes the file and gives up the lock.
-func (b *fileBackend) Close() error { return errors.Join(b.file.Close(), b.release()) }
+// Close closes the file and the directory, and gives up the lock.
+func (b *fileBackend) Close() error { return errors.Join(b.file.Close(), b.dir.Close(), b.release()) }

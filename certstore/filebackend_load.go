@@ -2,6 +2,7 @@ package certstore
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -9,69 +10,108 @@ import (
 // fileStart is how every line of every version of the format begins.
 const fileStart = `{"format":`
 
+// sector is the least number of bytes that a disk stores, or not.
+const sector = 512
+
 // parseTrustFile returns what a file with this content holds, and how many of its bytes are whole lines. A last line
 // without a line feed was never finished, so what it was to say never happened: it is left out. Any other fault is a
-// *CorruptError or ErrForeignFile. It is pure, and total.
-func parseTrustFile(data []byte) (Batch, int64, error) {
+// *CorruptError or ErrForeignFile. The first checked bytes are whole lines that went through here before and need not be
+// verified again. It is pure, and total.
+func parseTrustFile(data []byte, checked int64) (Batch, int64, error) {
 	if !isOurs(data) {
 		return Batch{}, 0, fmt.Errorf("%w: it does not begin like a trust store", ErrForeignFile)
 	}
 	end := bytes.LastIndexByte(data, '\n') + 1
+	lines := splitLines(data[:end], checked)
+	inParallel(len(lines), func(i int) { lines[i].decode() })
+	var cluster ClusterID
 	var jobs []verification
-	var batch Batch
-	number := 0
-	for rest := data[:end]; len(rest) > 0; {
-		number++
-		text, after, _ := bytes.Cut(rest, []byte{'\n'})
-		rest = after
-		line, err := decodeLine(text)
-		if err == errNewFormat {
-			return Batch{}, 0, fmt.Errorf("%w: line %d: %w", ErrForeignFile, number, err)
+	for i := range lines {
+		l := &lines[i]
+		if i == 0 && l.err == nil {
+			cluster = l.content.Cluster
 		}
-		if err == nil && number > 1 && line.Cluster != batch.Cluster {
-			err = ErrOtherCluster
+		if l.err == nil && l.content.Cluster != cluster {
+			l.err = ErrOtherCluster
 		}
-		if err != nil {
-			return Batch{}, 0, &CorruptError{File: trustFile, Line: number, Err: err}
+		if l.err != nil {
+			return Batch{}, 0, faultyLine(i+1, l.err)
 		}
-		batch.Cluster = line.Cluster
-		for i := range line.Statements {
-			jobs = append(jobs, verification{entry: &line.Statements[i], line: number})
+		for k := range l.content.Statements {
+			jobs = append(jobs, verification{entry: &l.content.Statements[k], line: i + 1, checked: l.checked})
 		}
 	}
-	if err := verifyAll(batch.Cluster, jobs); err != nil {
-		return Batch{}, 0, err
-	}
+	inParallel(len(jobs), func(i int) { jobs[i].verify(cluster) })
+	batch := Batch{Cluster: cluster, Statements: make([]*Statement, len(jobs))}
 	for i := range jobs {
-		batch.Statements = append(batch.Statements, jobs[i].statement)
+		if jobs[i].err != nil {
+			return Batch{}, 0, faultyLine(jobs[i].line, jobs[i].err)
+		}
+		batch.Statements[i] = jobs[i].statement
 	}
 	return batch, int64(end), nil
 }
 
-// isOurs reports whether data begins as a file of ours does, or as far as it goes. Bytes that a crash left as zeros are
-// the start of a first line that was never finished.
+func faultyLine(number int, err error) error {
+	if err == errNewFormat {
+		return fmt.Errorf("%w: line %d: %w", ErrForeignFile, number, err)
+	}
+	return &CorruptError{File: trustFile, Line: number, Err: err}
+}
+
+// isOurs reports whether data begins as a file of ours does, or as far as it goes. A crash can leave zeros in place of the
+// beginning of a first line that was never finished, by whole sectors.
 func isOurs(data []byte) bool {
 	if n := min(len(data), len(fileStart)); strings.HasPrefix(fileStart, string(data[:n])) {
 		return true
 	}
-	return len(bytes.Trim(data, "\x00")) == 0
+	first := data[:min(len(data), sector)]
+	return len(bytes.Trim(first, "\x00")) == 0 && bytes.IndexByte(data, '\n') < 0
+}
+
+// lineToRead is one line of the file, before and after.
+type lineToRead struct {
+	text    []byte // without its line feed
+	checked bool
+	content *fileLine
+	err     error
+}
+
+// splitLines divides whole lines.
+func splitLines(data []byte, checked int64) []lineToRead {
+	lines := make([]lineToRead, 0, bytes.Count(data, []byte{'\n'}))
+	for at := int64(0); at < int64(len(data)); {
+		text, _, _ := bytes.Cut(data[at:], []byte{'\n'})
+		lines = append(lines, lineToRead{text: text, checked: at < checked})
+		at += int64(len(text)) + 1
+	}
+	return lines
+}
+
+func (l *lineToRead) decode() {
+	if l.checked {
+		l.content = new(fileLine)
+		l.err = json.Unmarshal(l.text, l.content)
+		return
+	}
+	l.content, l.err = decodeLine(l.text)
 }
 
 // verification is one statement of the file, before and after.
 type verification struct {
 	entry     *fileStatement
 	line      int
+	checked   bool
 	statement *Statement
 	err       error
 }
 
-// verifyAll verifies the statements and returns the first error in the order of the file.
-func verifyAll(cluster ClusterID, jobs []verification) error {
-	inParallel(len(jobs), func(i int) { jobs[i].statement, jobs[i].err = jobs[i].entry.statement(cluster) })
-	for i := range jobs {
-		if jobs[i].err != nil {
-			return &CorruptError{File: trustFile, Line: jobs[i].line, Err: jobs[i].err}
+func (v *verification) verify(cluster ClusterID) {
+	if v.checked {
+		if v.statement, v.err = parseBody(v.entry.Body); v.err == nil {
+			v.statement.signature = v.entry.Signature
 		}
+		return
 	}
-	return nil
+	v.statement, v.err = v.entry.statement(cluster)
 }

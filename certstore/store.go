@@ -61,22 +61,26 @@ func OpenBackend(backend Backend, id *Identity) (*Store, error) {
 		return nil, errors.New("certstore: OpenBackend needs a backend and an identity")
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	s := &Store{
+		backend: backend, limits: defaultLimits(), writer: make(chan struct{}, 1), now: time.Now,
+		stop: stop, stopped: ctx.Done(), watcher: make(chan struct{}),
+	}
+	s.keys.Store(&keyring{current: id})
+	if b, ok := backend.(*fileBackend); ok {
+		b.identity = s.Identity
+	}
 	others := backend.Watch(ctx)
 	batch, err := backend.Load(ctx)
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	s := &Store{
-		backend: backend, limits: defaultLimits(), writer: make(chan struct{}, 1), now: time.Now,
-		counts: countAll(batch.Statements), stop: stop, stopped: ctx.Done(), watcher: make(chan struct{}),
-	}
+	s.counts = countAll(batch.Statements)
 	st := newState(batch.Cluster, batch.Statements)
 	if !batch.Cluster.IsZero() && st.genesis == nil {
 		stop()
 		return nil, fmt.Errorf("%w: the genesis of cluster %v is missing in storage", ErrIncompleteSet, batch.Cluster)
 	}
-	s.keys.Store(&keyring{current: id})
 	s.state.Store(st)
 	s.writer <- struct{}{}
 	go s.follow(ctx, others)
