@@ -55,9 +55,9 @@ func largeCertificate(t testing.TB, i, size int) *x509.Certificate {
 	return cert
 }
 
-// split divides a batch into n.
-func split(b certstore.Batch, n int) (batches []certstore.Batch) {
-	for some := range slices.Chunk(b.Statements, (len(b.Statements)+n-1)/n) {
+// split divides a batch into one for each statement.
+func split(b certstore.Batch) (batches []certstore.Batch) {
+	for some := range slices.Chunk(b.Statements, 1) {
 		batches = append(batches, certstore.Batch{Cluster: b.Cluster, Statements: some})
 	}
 	return batches

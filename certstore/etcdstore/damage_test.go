@@ -55,18 +55,24 @@ func (p *prefixState) put(key, old, new string) string {
 	panic("nothing changed in " + key)
 }
 
-func (p *prefixState) encoded(edit func([]byte)) string {
-	encoded, err := p.batch.Statements[0].MarshalBinary()
-	if err != nil {
-		panic(err)
-	}
-	edit(encoded)
-	return base64.StdEncoding.EncodeToString(encoded)
+// statement returns how a statement stands in a value, its signature edited.
+func statement(s *certstore.Statement, edit func(signature []byte)) string {
+	signature := s.Signature()
+	edit(signature)
+	encode := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf(`{"body":"%s","signature":"%s"}`, encode(s.Body()), encode(signature))
+}
+
+// addBatch stores a batch of this text, with statements for each %s.
+func (p *prefixState) addBatch(format string, statements ...any) (key string) {
+	return p.add("/batch/", fmt.Sprintf(`{"format":1,"cluster":"`+p.batch.Cluster.String()+`"`+format, statements...))
 }
 
 func TestLoadRefusesDamage(t *testing.T) {
 	whole := func([]byte) {}
-	other := newBatch(t, 0, 0)
+	batch, other := newBatch(t, 30, 15<<10), newBatch(t, 0, 0)
+	good := statement(batch.Statements[0], whole)
+	forged := statement(batch.Statements[0], func(b []byte) { b[len(b)-1] ^= 1 })
 	tests := []struct {
 		reason string
 		damage func(*prefixState) (key string)
@@ -92,30 +98,24 @@ func TestLoadRefusesDamage(t *testing.T) {
 		{"a newer batch", func(p *prefixState) string { return p.add("/batch/", `{"format":2}`) }, etcdstore.ErrNewerFormat},
 		{"a newer part", func(p *prefixState) string { return p.put(p.first("/part/"), `:1`, `:2`) }, etcdstore.ErrNewerFormat},
 		{"a key of somebody else", func(p *prefixState) string { k := p.prefix + "/batch/x"; p.values[k] = "x"; return k }, nil},
-		{"an unknown member", func(p *prefixState) string {
-			return p.add("/batch/", fmt.Sprintf(`{"format":1,"cluster":"%v","x":1,"statements":["%s"]}`, p.batch.Cluster, p.encoded(whole)))
+		{"an unknown member", func(p *prefixState) string { return p.addBatch(`,"x":1,"statements":[%s]}`, good) }, nil},
+		{"an empty batch", func(p *prefixState) string { return p.addBatch(`}`) }, nil},
+		{"a batch of both kinds", func(p *prefixState) string {
+			return p.addBatch(`,"statements":[%s],"parts":["%s"]}`, good, p.first("/part/")[len(p.prefix+"/part/"):])
 		}, nil},
-		{"an empty batch", func(p *prefixState) string {
-			return p.add("/batch/", fmt.Sprintf(`{"format":1,"cluster":"%v"}`, p.batch.Cluster))
+		{"a batch as a part", func(p *prefixState) string {
+			whole := p.first("/batch/")
+			p.addBatch(`,"parts":["%s"]}`, strings.TrimPrefix(p.add("/part/", p.values[whole]), p.prefix+"/part/"))
+			return p.add("/part/", p.values[whole])
 		}, nil},
-		{"bytes after the value", func(p *prefixState) string {
-			return p.add("/batch/", fmt.Sprintf(`{"format":1,"cluster":"%v","statements":["%s"]} {}`, p.batch.Cluster, p.encoded(whole)))
-		}, nil},
+		{"a part that is no hash", func(p *prefixState) string { p.addBatch(`,"parts":["x"]}`); return p.prefix + "/part/x" }, nil},
+		{"bytes after the value", func(p *prefixState) string { return p.addBatch(`,"statements":[%s]} {}`, good) }, nil},
 		{"a statement of another cluster", func(p *prefixState) string {
-			encoded, err := other.Statements[0].MarshalBinary()
-			require.NoError(t, err)
-			return p.add("/batch/", fmt.Sprintf(`{"format":1,"cluster":"%v","statements":["%s"]}`,
-				p.batch.Cluster, base64.StdEncoding.EncodeToString(encoded)))
+			return p.addBatch(`,"statements":[%s,%s]}`, good, statement(other.Statements[0], whole))
 		}, certstore.ErrOtherCluster},
-		{"a forged signature", func(p *prefixState) string {
-			return p.add("/batch/", fmt.Sprintf(`{"format":1,"cluster":"%v","statements":["%s"]}`, p.batch.Cluster,
-				p.encoded(func(b []byte) { b[len(b)-1] ^= 1 })))
-		}, certstore.ErrSignature},
-		{"no statement", func(p *prefixState) string {
-			return p.add("/batch/", fmt.Sprintf(`{"format":1,"cluster":"%v","statements":["AAAA"]}`, p.batch.Cluster))
-		}, certstore.ErrStatement},
+		{"a forged signature", func(p *prefixState) string { return p.addBatch(`,"statements":[%s]}`, forged) }, certstore.ErrSignature},
+		{"no statement", func(p *prefixState) string { return p.addBatch(`,"statements":[{}]}`) }, certstore.ErrStatement},
 	}
-	batch := newBatch(t, 30, 15<<10)
 	client := shared.client(t, shared.machines[0])
 	for i, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestLoadRefusesDamage(t *testing.T) {
 			require.Equal(t, p.values, values(t, client, p.prefix+"/"), "Load changed nothing")
 		})
 	}
-	require.GreaterOrEqual(t, len(tests), 19)
+	require.GreaterOrEqual(t, len(tests), 22)
 }
 
 // rewrite makes etcd hold what p says.
@@ -172,7 +172,7 @@ func (l *logged) contains(text string) bool {
 
 // TestWatchPassesOverDamage: what is sound still arrives, and the damage is logged.
 func TestWatchPassesOverDamage(t *testing.T) {
-	batches := split(newBatch(t, 3, 10), 3)
+	batches := split(newBatch(t, 1, 10))
 	client := shared.client(t, shared.machines[0])
 	log := new(logged)
 	backend := newBackend(t, etcdstore.Config{Client: client, Prefix: prefixOf(t), Logger: slog.New(slog.NewTextHandler(log, nil))})
@@ -182,7 +182,9 @@ func TestWatchPassesOverDamage(t *testing.T) {
 	p := &prefixState{prefix: prefixOf(t), values: map[string]string{}, batch: batches[0]}
 	bad := []string{
 		p.add("/batch/", "?"), p.add("/batch/", `{"format":2}`), prefixOf(t) + "/batch/x",
-		p.add("/batch/", fmt.Sprintf(`{"format":1,"cluster":"%v","parts":["%064x"]}`, batches[0].Cluster, 1)),
+		p.addBatch(`,"statements":[%s,%s]}`, statement(batches[1].Statements[0], func([]byte) {}),
+			statement(batches[2].Statements[0], func(b []byte) { b[len(b)-1] ^= 1 })),
+		p.addBatch(`,"parts":["%s"]}`, strings.Repeat("0", 64)),
 	}
 	for _, key := range bad {
 		_, err := client.Put(t.Context(), key, p.values[key])
@@ -190,13 +192,13 @@ func TestWatchPassesOverDamage(t *testing.T) {
 	}
 	_, err = client.Delete(t.Context(), bad[0])
 	require.NoError(t, err)
-	require.NoError(t, backend.Append(t.Context(), batches[1]))
+	require.NoError(t, backend.Append(t.Context(), batches[2]))
 	for got := range backend.Watch(deadline(t, patience)) {
-		require.Equal(t, ids(batches[1].Statements), ids(got.Statements))
+		require.Equal(t, ids(batches[2].Statements), ids(got.Statements), "nothing of a batch that is damaged in part")
 		break
 	}
-	for _, key := range bad[:3] {
+	for _, key := range bad[:4] {
 		require.True(t, log.contains(key), key)
 	}
-	require.True(t, log.contains("0001"), "the missing part")
+	require.True(t, log.contains("/part/000"), "the missing part")
 }

@@ -3,35 +3,31 @@ package etcdstore
 import (
 	"context"
 	"errors"
-	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/microtrust/microtrust/certstore"
 )
 
-// reader collects the statements of batches, then verifies them.
+// reader collects the statements of batches, then verifies them. A batch counts as a whole: if anything of it is damaged,
+// nothing of it is returned.
 type reader struct {
 	backend *backend
 	cluster certstore.ClusterID
-	entries []entry
+	batches []unverified
 	damage  []error
 }
 
-// entry is one statement, before and after.
-type entry struct {
-	key       string // where it stands
-	encoded   []byte
-	statement *certstore.Statement
-	err       error
+// unverified is a batch before its signatures are verified.
+type unverified struct {
+	statements []certstore.SignedBytes
+	keys       []string // where each stands
 }
 
 // read takes in one batch, fetching its parts. The error is about reaching etcd; damage is noted.
 func (r *reader) read(ctx context.Context, kv *mvccpb.KeyValue) error {
 	key := string(kv.Key)
-	v, err := r.decode(key, kv.Value, r.backend.keys.hashOfBatch(key))
+	v, err := r.decode(kv.Value, r.backend.keys.hashOfBatch(key))
 	if err == nil && (len(v.Statements) == 0) == (len(v.Parts) == 0) {
 		err = errContent
 	}
@@ -39,28 +35,30 @@ func (r *reader) read(ctx context.Context, kv *mvccpb.KeyValue) error {
 		r.note(key, err)
 		return nil
 	}
-	entries := entriesOf(key, v)
+	var batch unverified
+	batch.add(key, v)
 	parts, err := r.backend.getParts(ctx, v.Parts)
 	if err != nil {
 		return err
 	}
 	for i, data := range parts {
 		partKey := r.backend.keys.part(v.Parts[i])
-		part, err := r.decode(partKey, data, v.Parts[i])
+		part, err := r.decode(data, v.Parts[i])
 		if err == nil && (len(part.Statements) == 0 || len(part.Parts) > 0) {
 			err = errContent
 		}
 		if err != nil {
 			r.note(partKey, err)
-			return nil // a batch counts as a whole
+			return nil
 		}
-		entries = append(entries, entriesOf(partKey, part)...)
+		batch.add(partKey, part)
 	}
-	r.entries = append(r.entries, entries...)
+	r.batches = append(r.batches, batch)
 	return nil
 }
 
-func (r *reader) decode(key string, data []byte, hash string) (*value, error) {
+// decode reads a value that must have this hash, nil if there is none.
+func (r *reader) decode(data []byte, hash string) (*value, error) {
 	if data == nil {
 		return nil, errMissing
 	}
@@ -78,41 +76,31 @@ func (r *reader) note(key string, err error) {
 	r.damage = append(r.damage, &DamageError{Key: key, Err: err})
 }
 
-func entriesOf(key string, v *value) []entry {
-	entries := make([]entry, len(v.Statements))
-	for i, encoded := range v.Statements {
-		entries[i] = entry{key: key, encoded: encoded}
+func (u *unverified) add(key string, v *value) {
+	for _, s := range v.Statements {
+		u.statements = append(u.statements, certstore.SignedBytes(s))
+		u.keys = append(u.keys, key)
 	}
-	return entries
 }
 
-// verify returns the statements that verify, on all processors, since signatures are what loading a large store spends its
-// time on, and what is damaged.
-func (r *reader) verify() ([]*certstore.Statement, error) {
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(r.entries)) {
-		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(r.entries)); i = next.Add(1) - 1 {
-				r.entries[i].verify(r.cluster)
-			}
-		})
+// verify returns the statements of all sound batches, and what is damaged. Sound storage is verified in one go, since a
+// batch alone seldom occupies all processors.
+func (r *reader) verify() (sound []*certstore.Statement, damage error) {
+	var all []certstore.SignedBytes
+	for _, batch := range r.batches {
+		all = append(all, batch.statements...)
 	}
-	workers.Wait()
-	var sound []*certstore.Statement
-	for i := range r.entries {
-		if err := r.entries[i].err; err != nil {
-			r.note(r.entries[i].key, err)
+	sound, _, err := certstore.ParseStatements(r.cluster, all)
+	if err == nil {
+		return sound, errors.Join(r.damage...)
+	}
+	for _, batch := range r.batches {
+		parsed, bad, err := certstore.ParseStatements(r.cluster, batch.statements)
+		if err != nil {
+			r.note(batch.keys[bad], err)
 			continue
 		}
-		sound = append(sound, r.entries[i].statement)
+		sound = append(sound, parsed...)
 	}
 	return sound, errors.Join(r.damage...)
-}
-
-func (e *entry) verify(cluster certstore.ClusterID) {
-	e.statement, e.err = certstore.ParseEncodedStatement(e.encoded)
-	if e.err == nil && e.statement.Cluster() != cluster {
-		e.err = certstore.ErrOtherCluster
-	}
 }

@@ -15,7 +15,7 @@ import (
 const (
 	// format is the version of the format of values. Another one is refused.
 	format = 1
-	// partSize bounds the encoded statements of one value, before base64: well below etcd's limit of 1.5 MiB per request.
+	// partSize bounds the bytes of the statements in one value, before base64: well below etcd's limit of 1.5 MiB per request.
 	partSize = 192 << 10
 )
 
@@ -44,8 +44,14 @@ func hashOf(value []byte) string {
 type value struct {
 	Format     int                 `json:"format"`
 	Cluster    certstore.ClusterID `json:"cluster"`
-	Statements [][]byte            `json:"statements,omitempty"` // as Statement.MarshalBinary returns them
-	Parts      []string            `json:"parts,omitempty"`      // hashes of the parts' values
+	Statements []signed            `json:"statements,omitempty"`
+	Parts      []string            `json:"parts,omitempty"` // hashes of the parts' values
+}
+
+// signed is a statement in a value.
+type signed struct {
+	Body      []byte `json:"body"`
+	Signature []byte `json:"signature"`
 }
 
 // decodeValue reads a value whose hash must be as given, unless that is empty.
@@ -84,20 +90,7 @@ func encodeValue(v value) ([]byte, error) {
 
 // encodeBatch returns the value of the batch's key, and those of its parts if it is too large for one value.
 func encodeBatch(batch certstore.Batch) (commit []byte, parts [][]byte, err error) {
-	var groups [][][]byte
-	size := partSize + 1
-	for _, s := range batch.Statements {
-		encoded, err := s.MarshalBinary()
-		if err != nil {
-			return nil, nil, err
-		}
-		if size+len(encoded) > partSize {
-			groups, size = append(groups, nil), 0
-		}
-		last := len(groups) - 1
-		groups[last] = append(groups[last], encoded)
-		size += len(encoded)
-	}
+	groups := divide(batch.Statements)
 	if len(groups) == 1 {
 		commit, err = encodeValue(value{Cluster: batch.Cluster, Statements: groups[0]})
 		return commit, nil, err
@@ -113,4 +106,17 @@ func encodeBatch(batch certstore.Batch) (commit []byte, parts [][]byte, err erro
 	}
 	commit, err = encodeValue(list)
 	return commit, parts, err
+}
+
+// divide returns the statements in groups that fit into one value each.
+func divide(statements []*certstore.Statement) (groups [][]signed) {
+	size := partSize + 1
+	for _, s := range statements {
+		if size += s.Size(); size > partSize {
+			groups, size = append(groups, nil), s.Size()
+		}
+		last := len(groups) - 1
+		groups[last] = append(groups[last], signed{Body: s.Body(), Signature: s.Signature()})
+	}
+	return groups
 }
