@@ -14,6 +14,11 @@ var (
 	ErrConfig = errors.New("trust: invalid configuration")
 	// ErrNoCluster says that the store is not part of a cluster yet: the first machine calls Store.Bootstrap. From [Service.Open].
 	ErrNoCluster = errors.New("trust: this machine is in no cluster yet; the first machine of a cluster calls Store.Bootstrap")
+	// ErrRemoved says that this machine is no member (any more): its key was removed, or what admitted it was. A removed key
+	// never comes back; the machine can join again with a new identity. From [Service.Standing].
+	ErrRemoved = errors.New("trust: this machine was removed from the cluster")
+	// ErrNoMajority says that this machine has not been in contact with most of the cluster lately. From [Service.Standing].
+	ErrNoMajority = errors.New("trust: no contact with most of the cluster lately")
 	// ErrSessionOpen says that a passphrase session is open already; there is one at a time. From [Service.Open].
 	ErrSessionOpen = errors.New("trust: a trust session is open already")
 )
@@ -60,6 +65,15 @@ type FingerprintError struct {
 func (e *FingerprintError) Error() string {
 	return fmt.Sprintf("trust: the server has fingerprint %s, but %s was expected", e.Got.Short(), e.Want.Short())
 }
+
+// minorityError says how many machines are in contact, this one included. It wraps ErrNoMajority.
+type minorityError struct{ met, machines int }
+
+func (e *minorityError) Error() string {
+	return fmt.Sprintf("%v: %d of %d machines", ErrNoMajority, e.met, e.machines)
+}
+
+func (e *minorityError) Unwrap() error { return ErrNoMajority }
 
 // errStore marks what went wrong on this machine's disk or in its database. Join returns it with the store's error, which
 // says more.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -183,10 +184,16 @@ func FuzzExchange(f *testing.F) {
 	t := newTarget(f)
 	cluster, _ := t.store.Cluster()
 	handler := t.svc.Handler()
-	id := t.store.Statements()[0].ID().String()
+	id := t.store.Statements()[0].ID()
+	known, unknown := base64.StdEncoding.EncodeToString(id[:]), base64.StdEncoding.EncodeToString(make([]byte, 32))
+	bucket := base64.StdEncoding.EncodeToString(id[:1])
 	for _, body := range []string{
-		``, `{}`, `{"cluster":"C","digest":""}`, `{"cluster":"C","digest":"","have":["` + id + `"]}`,
-		`{"cluster":"C","digest":"","statements":["AAAA"]}`,
+		``, `{}`, `{"cluster":"C","digest":""}`, `{"cluster":"C","digest":"C"}`,
+		`{"cluster":"C","digest":"C","buckets":"` + bucket + `"}`,
+		`{"cluster":"C","digest":"C","buckets":"` + bucket + `","have":"` + known + `"}`,
+		`{"cluster":"C","digest":"C","buckets":"AA==","have":"` + unknown + `"}`,
+		`{"cluster":"C","digest":"C","have":"` + unknown + `"}`,
+		`{"cluster":"C","digest":"C","statements":["AAAA"]}`,
 	} {
 		f.Add([]byte(strings.ReplaceAll(body, "C", cluster.String())))
 	}
@@ -195,6 +202,37 @@ func FuzzExchange(f *testing.F) {
 		w := t.call(handler, exchangePath, "", body)
 		require.Contains(tt, []int{http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge}, w.Code)
 		require.Equal(tt, digest, t.store.Snapshot().Digest())
+	})
+}
+
+// FuzzExchangeReply reads what a member can answer: it is refused, or keeps to every bound.
+func FuzzExchangeReply(f *testing.F) {
+	digest := strings.Repeat("ab", 32)
+	sums := base64.StdEncoding.EncodeToString(make([]byte, buckets*sumSize))
+	for _, body := range []string{
+		``, `{}`, `{"digest":"` + digest + `"}`, `{"digest":"` + digest + `","sums":"AAAA"}`, `{"digest":"` + digest + `","sums":"` + sums + `"}`,
+		`{"digest":"` + digest + `","want":"AA=="}`, `{"digest":"` + digest + `","statements":["AAAA",""]}`,
+	} {
+		f.Add([]byte(body))
+	}
+	t := newTarget(f)
+	here := t.svc.replica.now()
+	f.Fuzz(func(tt *testing.T, body []byte) {
+		reply, _, err := parseExchangeReply(body)
+		if err != nil {
+			return
+		}
+		require.Contains(tt, []int{0, buckets * sumSize}, len(reply.Sums))
+		sent := map[certstore.StatementID]bool{}
+		require.LessOrEqual(tt, len(here.pick(reply.Want, sent)), len(here.statements))
+		require.Empty(tt, here.pick(reply.Want, sent), "nothing is sent twice")
+		if len(reply.Sums) > 0 {
+			named, have := here.comparison(here.differing(reply.Sums))
+			again, err := wire.EncodeJSON(exchangeRequest{Cluster: digest, Digest: digest, Buckets: named, Have: have})
+			require.NoError(tt, err)
+			_, _, _, err = parseExchangeRequest(again)
+			require.NoError(tt, err)
+		}
 	})
 }
 

@@ -165,7 +165,8 @@ func TestIndependentExchange(t *testing.T) {
 	t.Cleanup(client.CloseIdleConnections)
 	ask := func(status int, body string) (reply struct {
 		Digest     string
-		Want       []string
+		Sums       []byte
+		Want       []byte
 		Statements [][]byte
 	}) {
 		t.Helper()
@@ -184,13 +185,41 @@ func TestIndependentExchange(t *testing.T) {
 	head := fmt.Sprintf(`{"cluster":"%s","digest":"%s"`, cluster, digest)
 	require.Equal(t, digest, ask(http.StatusOK, head+"}").Digest)
 	unknown := strings.Repeat("ab", 32)
-	reply := ask(http.StatusOK, head+`,"have":["`+unknown+`"]}`)
-	require.Equal(t, []string{unknown}, reply.Want)
+	require.Empty(t, ask(http.StatusOK, head+`,"buckets":"qw=="}`).Statements, "the digests are equal")
+	other := strings.Replace(head, digest, unknown, 1)
+	reply := ask(http.StatusOK, other+"}")
+	require.Empty(t, reply.Want)
+	require.Equal(t, bucketSums(first.store.Statements()), reply.Sums)
+	id := bytes.Repeat([]byte{0xab}, 32)
+	have := `,"have":"` + base64.StdEncoding.EncodeToString(id) + `"}`
+	all := make([]byte, 256)
+	for b := range all {
+		all[b] = byte(b)
+	}
+	reply = ask(http.StatusOK, other+`,"buckets":"`+base64.StdEncoding.EncodeToString(all)+`"`+have)
+	require.Equal(t, id, reply.Want)
 	require.Len(t, reply.Statements, len(first.store.Statements()))
 	ask(http.StatusBadRequest, head+`,"ext":{}}`)
-	ask(http.StatusBadRequest, head+`,"have":["`+strings.ToUpper(unknown)+`"]}`)
+	ask(http.StatusBadRequest, head+have) // in no bucket that was named
 	ask(http.StatusBadRequest, strings.Replace(head, cluster.String(), unknown, 1)+"}")
 	ask(http.StatusRequestEntityTooLarge, head+strings.Repeat(" ", 8<<20)+"}")
+}
+
+// bucketSums sums up a set by the first bytes of its ids.
+func bucketSums(statements []*certstore.Statement) []byte {
+	const label = "microtrust/2 bucket of a trust store"
+	var out []byte
+	for b := range 256 {
+		text := "\x00\x00\x00" + string(rune(len(label))) + label
+		for _, st := range statements { // ascending by id
+			if id := st.ID(); int(id[0]) == b {
+				text += "\x00\x00\x00\x20" + string(id[:])
+			}
+		}
+		sum := sha256.Sum256([]byte(text))
+		out = append(out, sum[:16]...)
+	}
+	return out
 }
 
 // joinAs makes m a member by the protocol.

@@ -1,10 +1,11 @@
 package trust
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/wire"
@@ -16,27 +17,8 @@ const MemberPath = "/trust/"
 
 const exchangePath = MemberPath + "exchange"
 
-// Sizes of an exchange between members, in bytes of JSON, and how many statements one message carries.
-const (
-	maxExchange        = 8 << 20
-	exchangeStatements = 1000
-	exchangeBytes      = 4 << 20
-)
-
-// exchangeRequest is one step by which two members make their sets of statements equal (docs/protocol.md, section
-// "Between members").
-type exchangeRequest struct {
-	Cluster    string   `json:"cluster"`
-	Digest     string   `json:"digest"`
-	Have       []string `json:"have,omitempty"`       // ids of all statements here; left out while only digests are compared
-	Statements [][]byte `json:"statements,omitempty"` // what the other side asked for
-}
-
-type exchangeReply struct {
-	Digest     string   `json:"digest"`
-	Want       []string `json:"want,omitempty"`       // ids out of have that are missing there
-	Statements [][]byte `json:"statements,omitempty"` // statements that are missing in have
-}
+// maxAtOnce is how many exchanges of one member are served at the same time. An honest one begins one, rarely two.
+const maxAtOnce = 4
 
 // Handler serves the members of the cluster: the exchange of statements. Mount it at [MemberPath] on a server that
 // [Service.Attach] has attached; it refuses everybody who is no member by itself as well.
@@ -53,6 +35,15 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.noteContact(member)
+	if !s.serving.enter(member.Key) {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "too many exchanges at the same time", http.StatusTooManyRequests)
+		return
+	}
+	defer s.serving.leave(member.Key)
+	// The daemon's server may have no such deadline; one that hangs in mid-request must not stay. What cannot set one is
+	// no network connection.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(roundTime))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxExchange))
 	if err != nil {
 		http.Error(w, "the body is too large or broke off", http.StatusRequestEntityTooLarge)
@@ -73,89 +64,42 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body []byte) (exchangeReply, error) {
-	var req exchangeRequest
-	if err := wire.DecodeJSON(body, &req); err != nil {
-		return exchangeReply{}, err
-	}
-	if req.Cluster != s.cluster().String() {
-		return exchangeReply{}, fmt.Errorf("%w: another cluster", errMeaning)
-	}
-	given, err := parseStatements(req.Statements)
-	if err != nil { // what verifies is taken all the same
-		s.log.Warn("a member sent what does not verify", "member", member.Name, "error", err)
-	}
-	if len(given) > 0 {
-		if _, err := s.store.Merge(r.Context(), given); err != nil {
-			return exchangeReply{}, err
-		}
-	}
-	reply := exchangeReply{Digest: s.store.Snapshot().Digest().String()}
-	if len(req.Have) == 0 {
-		return reply, nil
-	}
-	missing, want, err := compare(s.store.Statements(), req.Have)
+	req, cluster, digest, err := parseExchangeRequest(body)
 	if err != nil {
 		return exchangeReply{}, err
 	}
-	reply.Want = want
-	reply.Statements, err = encodeStatements(missing)
-	return reply, err
+	if cluster != s.cluster() {
+		return exchangeReply{}, fmt.Errorf("%w: another cluster", errMeaning)
+	}
+	result, err := s.replica.take(r.Context(), member.Name, req.Statements)
+	s.noteTaken(member.Name, result)
+	if err != nil {
+		return exchangeReply{}, err
+	}
+	here := s.replica.now()
+	s.contacts.heard(member.Name, digest)
+	reply := exchangeReply{Digest: here.digest()}
+	if reply.Digest == req.Digest {
+		return reply, nil
+	}
+	reply.Sums = here.sums()
+	if len(req.Buckets) > 0 {
+		var missing []*certstore.Statement
+		missing, reply.Want = here.compare(req.Buckets, req.Have)
+		reply.Statements = encodeStatements(missing)
+	}
+	return reply, nil
 }
 
-// parseStatements returns those that verify, and the errors of those that do not.
-func parseStatements(encoded [][]byte) ([]*certstore.Statement, error) {
-	var good []*certstore.Statement
-	var bad error
-	for _, b := range encoded {
-		st, err := certstore.ParseEncodedStatement(b)
-		if err != nil {
-			bad = errors.Join(bad, err)
-			continue
-		}
-		good = append(good, st)
+// noteTaken logs and counts what a member sent.
+func (s *Service) noteTaken(name string, t taken) {
+	if t.refused > 0 {
+		s.log.Warn("a member sent what cannot be taken; it was left out", "member", name, "left_out", t.refused, "first_error", t.because)
+		s.contacts.refused(name, t.refused)
 	}
-	return good, bad
-}
-
-// encodeStatements encodes as many as one message carries; what is left over comes with the next exchange.
-func encodeStatements(statements []*certstore.Statement) ([][]byte, error) {
-	var out [][]byte
-	size := 0
-	for _, st := range statements[:min(len(statements), exchangeStatements)] {
-		b, err := st.MarshalBinary()
-		if err != nil {
-			return nil, err
-		}
-		if size += len(b); size > exchangeBytes {
-			break
-		}
-		out = append(out, b)
+	if t.added > 0 {
+		s.log.Info("statements received", "member", name, "added", t.added)
 	}
-	return out, nil
-}
-
-// compare returns which of mine are not among the ids that the other side has, and which of its ids are not mine.
-func compare(mine []*certstore.Statement, have []string) (missing []*certstore.Statement, want []string, err error) {
-	theirs := make(map[certstore.StatementID]bool, len(have))
-	for _, text := range have {
-		var id certstore.StatementID
-		if err := readHex(id[:], "have", text); err != nil {
-			return nil, nil, err
-		}
-		theirs[id] = true
-	}
-	for _, st := range mine {
-		if !theirs[st.ID()] {
-			missing = append(missing, st)
-		}
-		delete(theirs, st.ID())
-	}
-	for id := range theirs {
-		if want = append(want, id.String()); len(want) == exchangeStatements {
-			break
-		}
-	}
-	return missing, want, nil
 }
 
 // noteContact completes the join of a member that was admitted in the present session and never got to say done: that
@@ -164,5 +108,32 @@ func (s *Service) noteContact(m *certstore.Member) {
 	if current := s.newest(); current != nil {
 		// For everybody else this is an unknown offer, or one that is confirmed already.
 		_ = current.Confirm(session.OfferID(m.Offer))
+	}
+}
+
+// turnstile counts what is served at this moment for each member.
+type turnstile struct {
+	mu     sync.Mutex
+	inside map[certstore.KeyID]int
+}
+
+func (t *turnstile) enter(key certstore.KeyID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.inside == nil {
+		t.inside = map[certstore.KeyID]int{}
+	}
+	if t.inside[key] >= maxAtOnce {
+		return false
+	}
+	t.inside[key]++
+	return true
+}
+
+func (t *turnstile) leave(key certstore.KeyID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.inside[key]--; t.inside[key] == 0 {
+		delete(t.inside, key)
 	}
 }

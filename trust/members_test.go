@@ -2,9 +2,11 @@ package trust_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,20 +105,27 @@ func TestExchangeRefuses(t *testing.T) {
 	status, text := second.post("micro01", string(valid))
 	require.Equal(t, http.StatusOK, status, text)
 
+	exact := strings.TrimSuffix(string(valid), "}")
 	for name, body := range map[string]string{
-		"empty":               "",
-		"not JSON":            "x",
-		"unknown member":      `{"cluster":"` + cluster.String() + `","digest":"","more":1}`,
-		"another cluster":     `{"cluster":"` + digest.String() + `","digest":""}`,
-		"no cluster":          `{"digest":""}`,
-		"id that is none":     `{"cluster":"` + cluster.String() + `","digest":"","have":["zz"]}`,
-		"statements no array": `{"cluster":"` + cluster.String() + `","digest":"","statements":"AA=="}`,
+		"empty":                "",
+		"not JSON":             "x",
+		"unknown member":       `{"cluster":"` + cluster.String() + `","digest":"","more":1}`,
+		"another cluster":      `{"cluster":"` + digest.String() + `","digest":"` + digest.String() + `"}`,
+		"no cluster":           `{"digest":"` + digest.String() + `"}`,
+		"id that is none":      exact + `,"have":"AA=="}`,
+		"id in no bucket":      exact + `,"have":"` + base64.StdEncoding.EncodeToString(digest[:]) + `"}`,
+		"buckets out of order": exact + `,"buckets":"AgE="}`,
+		"buckets repeated":     exact + `,"buckets":"AQE="}`,
+		"ids as text":          exact + `,"have":["` + digest.String() + `"]}`,
+		"too many statements":  exact + `,"statements":[` + strings.Repeat(`"",`, 1000) + `""]}`,
+		"statements no array":  exact + `,"statements":"AA=="}`,
+		"digest that is none":  `{"cluster":"` + cluster.String() + `","digest":"zz"}`,
 	} {
 		status, text := second.post("micro01", body)
 		require.Equal(t, http.StatusBadRequest, status, "%s: %s", name, text)
 	}
 	// What does not verify is passed over; it neither fails the exchange nor changes anything.
-	status, text = second.post("micro01", `{"cluster":"`+cluster.String()+`","digest":"","statements":["AAAA"]}`)
+	status, text = second.post("micro01", exact+`,"statements":["AAAA"]}`)
 	require.Equal(t, http.StatusOK, status, text)
 	require.Equal(t, digest, first.store.Snapshot().Digest())
 }
@@ -142,7 +151,8 @@ func TestContactCompletesJoin(t *testing.T) {
 
 	cluster, in := second.store.Cluster()
 	require.True(t, in, "stored before the cut")
-	status, text := second.post("micro01", `{"cluster":"`+cluster.String()+`","digest":""}`)
+	digest := second.store.Snapshot().Digest()
+	status, text := second.post("micro01", `{"cluster":"`+cluster.String()+`","digest":"`+digest.String()+`"}`)
 	require.Equal(t, http.StatusOK, status, text)
 	require.Equal(t, session.StateJoined, s.Joiners()[0].State)
 }

@@ -3,101 +3,143 @@ package trust
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/wire"
 )
 
-// maxRounds bounds one reconciliation: each round moves up to a thousand statements in each direction.
-const maxRounds = 100
+const (
+	// maxRounds bounds one reconciliation: each round moves up to a thousand statements in one direction.
+	maxRounds = 200
+	// roundTime bounds one round, so that a member that hangs is given up.
+	roundTime = 15 * time.Second
+)
 
-// reconcile makes this store and the named member's equal, and returns how many statements were new here. Whatever it
-// brings is signed and checked by the store, so the other side is not trusted with more than its own statements.
-func reconcile(ctx context.Context, store *certstore.Store, client *http.Client, name string) (added int, err error) {
-	var offered []*certstore.Statement
-	for round := range maxRounds {
-		cluster, ok := store.Cluster()
-		if !ok {
-			return added, ErrNoCluster
-		}
-		statements := store.Statements()
-		req := exchangeRequest{Cluster: cluster.String(), Digest: store.Snapshot().Digest().String()}
-		if round > 0 {
-			for _, st := range statements {
-				req.Have = append(req.Have, st.ID().String())
-			}
-		}
-		if req.Statements, err = encodeStatements(offered); err != nil {
-			return added, err
-		}
-		reply, err := postExchange(ctx, client, name, req)
-		if err != nil {
-			return added, err
-		}
-		if reply.Digest == req.Digest && len(reply.Statements) == 0 && len(reply.Want) == 0 {
-			return added, nil
-		}
-		good, bad := parseStatements(reply.Statements)
-		n, err := store.Merge(ctx, good)
-		added += n
-		if err != nil {
-			return added, err
-		}
-		if bad != nil {
-			return added, fmt.Errorf("trust: %s sent what does not verify: %w", name, bad)
-		}
-		wanted := pick(statements, reply.Want)
-		if round > 1 && n == 0 && len(wanted) == 0 {
-			return added, nil // nothing moves any more: what differs is not taken by one of the two, and both have said so
-		}
-		offered = wanted
-	}
-	return added, fmt.Errorf("trust: %s and this member are still apart after %d rounds", name, maxRounds)
+// errApart says that two members exchanged all that they take from each other, and still differ.
+var errApart = errors.New("trust: the sets stay different: one of the two does not take what the other has")
+
+// exchanged is what one reconciliation came to.
+type exchanged struct {
+	taken
+	digest certstore.Digest // of the other side at the end
 }
 
-// pick returns the statements with the given ids.
-func pick(statements []*certstore.Statement, ids []string) []*certstore.Statement {
-	wanted := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		wanted[id] = true
+// reconcile makes this replica and the named member's equal. It begins by telling news, which may be empty; if the
+// digests are equal then, that was all. Otherwise it compares buckets, takes what is missing here and sends what the
+// other side wants. Whatever comes is signed and checked by the store, so the other side is not trusted with more than its
+// own statements. No statement is sent twice, whatever the other side says.
+func (r *replica) reconcile(ctx context.Context, client *http.Client, name string, news []*certstore.Statement) (x exchanged, err error) {
+	if _, in := r.store.Cluster(); !in {
+		return x, ErrNoCluster
 	}
-	var out []*certstore.Statement
-	for _, st := range statements {
-		if wanted[st.ID().String()] {
-			out = append(out, st)
+	req := exchangeRequest{Statements: encodeStatements(news)}
+	sent := map[certstore.StatementID]bool{}
+	for range maxRounds {
+		here := r.now()
+		req.Cluster, req.Digest = here.snapshot.Cluster().String(), here.digest()
+		var reply exchangeReply
+		if reply, x.digest, err = postExchange(ctx, client, name, req); err != nil {
+			return x, err
 		}
+		more, err := r.take(ctx, name, reply.Statements)
+		x.add(more)
+		if err != nil {
+			return x, err
+		}
+		here = r.now()
+		if x.digest == here.snapshot.Digest() {
+			return x, nil
+		}
+		wanted := here.pick(reply.Want, sent)
+		if len(wanted) == 0 && len(req.Buckets) > 0 && more.added == 0 {
+			return x, errApart
+		}
+		if len(reply.Sums) == 0 && reply.Digest != req.Digest {
+			return x, fmt.Errorf("%w: another digest without sums", errMeaning)
+		}
+		if req, err = next(here, wanted, reply.Sums); err != nil {
+			return x, err
+		}
+	}
+	return x, fmt.Errorf("trust: %s and this member are still apart after %d rounds", name, maxRounds)
+}
+
+// next returns the request that follows a reply with another digest: what was wanted, or else a comparison.
+func next(here *ledger, wanted []*certstore.Statement, sums []byte) (req exchangeRequest, err error) {
+	if len(wanted) > 0 {
+		return exchangeRequest{Statements: encodeStatements(wanted)}, nil
+	}
+	if len(sums) == 0 {
+		// The digests were equal when the other side looked, and something came in here since: it is told the new one.
+		return req, nil
+	}
+	req.Buckets, req.Have = here.comparison(here.differing(sums))
+	if len(req.Buckets) == 0 {
+		return req, fmt.Errorf("%w: equal buckets under another digest", errMeaning)
+	}
+	return req, nil
+}
+
+// pick returns the statements with the given ids, those left out that were sent before.
+func (l *ledger) pick(ids []byte, sent map[certstore.StatementID]bool) []*certstore.Statement {
+	var out []*certstore.Statement
+	size := 0
+	for id := range eachID(ids) {
+		st := l.find(id)
+		if st == nil || sent[id] {
+			continue
+		}
+		if size += st.Size() + 64; size > exchangeBytes {
+			break // it will be wanted again
+		}
+		sent[id] = true
+		out = append(out, st)
 	}
 	return out
 }
 
-func postExchange(ctx context.Context, client *http.Client, name string, req exchangeRequest) (reply exchangeReply, err error) {
+// statusError is a reply of a member that does not do what was asked.
+type statusError struct {
+	name, text string
+	status     int
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("trust: %s answered %d: %s", e.name, e.status, clip(e.text))
+}
+
+func postExchange(ctx context.Context, client *http.Client, name string, req exchangeRequest) (reply exchangeReply, digest certstore.Digest, err error) {
 	body, err := wire.EncodeJSON(req)
 	if err != nil {
-		return reply, err
+		return reply, digest, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, roundTime)
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+name+exchangePath, bytes.NewReader(body))
 	if err != nil {
-		return reply, err
+		return reply, digest, err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	resp, err := client.Do(r)
 	if err != nil {
-		return reply, err
+		return reply, digest, err
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxExchange+1))
 	switch {
 	case err != nil:
-		return reply, err
+		return reply, digest, err
 	case len(raw) > maxExchange:
-		return reply, fmt.Errorf("trust: the reply of %s is larger than %d bytes", name, maxExchange)
+		return reply, digest, fmt.Errorf("trust: the reply of %s is larger than %d bytes", name, maxExchange)
 	case resp.StatusCode != http.StatusOK:
-		return reply, fmt.Errorf("trust: %s answered %s: %s", name, resp.Status, clip(string(raw)))
+		return reply, digest, &statusError{name: name, text: string(raw), status: resp.StatusCode}
 	}
-	return reply, wire.DecodeJSON(raw, &reply)
+	return parseExchangeReply(raw)
 }
 
 // memberClient returns a client for one member: pinned, and following no redirect.

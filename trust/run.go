@@ -2,34 +2,25 @@ package trust
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
-	"net/http"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 )
 
-// exchangeTime bounds one reconciliation with one member.
-const exchangeTime = 15 * time.Second
-
 // Run keeps the store in step with the other members until ctx ends, and returns the cause of that: what changes here is
 // pushed to every member at once, and now and then a random member is asked for what it has. A member that is dead or
-// slow delays no other. Run one at a time.
+// slow delays no other, and is called less and less often. Run one at a time.
 func (s *Service) Run(ctx context.Context) error {
-	d := &distributor{service: s, kicks: map[certstore.Fingerprint]chan struct{}{}}
-	defer d.workers.Wait()
 	ctx, cancel := context.WithCancel(ctx)
+	d := &distributor{service: s, ctx: ctx, workers: map[string]*worker{}}
+	defer d.running.Wait()
 	defer cancel()
-	d.workers.Add(1)
-	go func() {
-		defer d.workers.Done()
-		for pause(ctx, s.sync) == nil {
-			d.kickOne(ctx)
-		}
-	}()
+	d.running.Go(d.meetOthers)
 	for snapshot := range s.store.Watch(ctx) {
-		d.kickAll(ctx, snapshot)
+		d.follow(snapshot)
 	}
 	return context.Cause(ctx)
 }
@@ -37,100 +28,100 @@ func (s *Service) Run(ctx context.Context) error {
 // distributor has one worker for each other member, so that each is reached by itself.
 type distributor struct {
 	service *Service
-	workers sync.WaitGroup
+	ctx     context.Context
+	running sync.WaitGroup
+	journal journal
 
-	mu    sync.Mutex
-	kicks map[certstore.Fingerprint]chan struct{}
+	mu      sync.Mutex
+	workers map[string]*worker // by name
+	alone   error              // what Standing said last
 }
 
-// others returns the members that can be reached: not this one, and with an address.
-func (s *Service) others(snapshot *certstore.Snapshot) []*certstore.Member {
-	var out []*certstore.Member
-	for m := range snapshot.Members() {
-		if m.Fingerprint != s.store.Identity().Fingerprint() && len(m.Addresses) > 0 {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-// kickAll wakes the workers of all members, and of those that are none any more, so that they end.
-func (d *distributor) kickAll(ctx context.Context, snapshot *certstore.Snapshot) {
-	for _, m := range d.service.others(snapshot) {
-		d.kick(ctx, m)
-	}
+// follow makes the workers those of the snapshot's members, and wakes those that have something to tell.
+func (d *distributor) follow(snapshot *certstore.Snapshot) {
+	s := d.service
+	names := d.callable(snapshot)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for fingerprint, kick := range d.kicks {
-		if !snapshot.Trusts(fingerprint) {
-			wake(kick)
+	for name, w := range d.workers {
+		if !slices.Contains(names, name) {
+			w.stop()
+			delete(d.workers, name)
 		}
 	}
+	s.contacts.retain(s.peers(snapshot))
+	first := len(d.workers) == 0
+	for _, name := range names {
+		if d.workers[name] == nil {
+			d.workers[name] = d.start(name)
+		}
+	}
+	for _, name := range d.journal.update(s.replica.now(), names, s.replica.sender) {
+		wake(d.workers[name].kick)
+	}
+	if first { // after absence, or into a cluster: a few are enough to learn what is new
+		for _, name := range draw(names, "") {
+			wake(d.workers[name].kick)
+		}
+	}
+	d.reportStanding()
 }
 
-func (d *distributor) kickOne(ctx context.Context) {
-	if members := d.service.others(d.service.store.Snapshot()); len(members) > 0 {
-		d.kick(ctx, members[rand.IntN(len(members))])
+// callable returns the names of the members that can be called: with an address, and nobody else's name. A machine that
+// is no member itself calls nobody.
+func (d *distributor) callable(snapshot *certstore.Snapshot) []string {
+	if !d.service.isMember(snapshot) {
+		return nil
+	}
+	var names []string
+	for _, m := range d.service.peers(snapshot) {
+		if _, err := snapshot.ByName(m.Name); err == nil && len(m.Addresses) > 0 {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// meetOthers exchanges with a random member at the pace of the config.
+func (d *distributor) meetOthers() {
+	for pause(d.ctx, d.service.sync) == nil {
+		d.mu.Lock()
+		var rested []*worker
+		for name, w := range d.workers {
+			if d.service.contacts.rest(name) <= 0 {
+				rested = append(rested, w)
+			}
+		}
+		if len(rested) > 0 {
+			wake(rested[rand.IntN(len(rested))].kick)
+		}
+		d.reportStanding()
+		d.mu.Unlock()
 	}
 }
 
-// kick wakes the member's worker. One kick that waits is enough for any number of changes.
-func (d *distributor) kick(ctx context.Context, m *certstore.Member) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	kick, ok := d.kicks[m.Fingerprint]
-	if !ok {
-		kick = make(chan struct{}, 1)
-		d.kicks[m.Fingerprint] = kick
-		d.workers.Add(1)
-		go d.work(ctx, m, kick)
+// reportStanding logs once when this machine was removed, when it lost contact with most of the cluster, and when it has
+// it again. It needs d.mu.
+func (d *distributor) reportStanding() {
+	s := d.service
+	now := s.Standing()
+	before := d.alone
+	switch {
+	case errors.Is(now, ErrNoMajority) && !d.service.contacts.settled(len(d.workers)):
+		return // it has not had the time to meet them
+	case errors.Is(now, ErrRemoved) && !errors.Is(before, ErrRemoved):
+		s.log.Error("this machine was removed from the cluster; it is told nothing more", "error", now)
+	case errors.Is(now, ErrNoMajority) && !errors.Is(before, ErrNoMajority):
+		s.log.Warn("no contact with most of the cluster; what is trusted here may be out of date", "error", now)
+	case now == nil && before != nil:
+		s.log.Info("in contact with most of the cluster again")
 	}
-	wake(kick)
+	d.alone = now
 }
 
 func wake(kick chan<- struct{}) {
 	select {
 	case kick <- struct{}{}:
 	default:
-	}
-}
-
-// work serves one member until it is none any more.
-func (d *distributor) work(ctx context.Context, m *certstore.Member, kick <-chan struct{}) {
-	defer d.workers.Done()
-	store := d.service.store
-	client := memberClient(store, m.Name)
-	defer func() { client.CloseIdleConnections() }()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-kick:
-		}
-		now, ok := store.Snapshot().ByFingerprint(m.Fingerprint)
-		if !ok {
-			d.mu.Lock()
-			delete(d.kicks, m.Fingerprint)
-			d.mu.Unlock()
-			return
-		}
-		if now.Name != m.Name { // admitted again under another name
-			client.CloseIdleConnections()
-			client = memberClient(store, now.Name)
-		}
-		m = now
-		d.service.reconcileWith(ctx, client, m)
-	}
-}
-
-func (s *Service) reconcileWith(ctx context.Context, client *http.Client, m *certstore.Member) {
-	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
-	defer cancel()
-	added, err := reconcile(ctx, s.store, client, m.Name)
-	switch {
-	case err != nil:
-		s.log.Debug("member not reached", "member", m.Name, "error", err)
-	case added > 0:
-		s.log.Info("statements received", "member", m.Name, "added", added)
 	}
 }

@@ -22,15 +22,15 @@ const (
 func (j *joiner) askSecond(ctx context.Context, initiator Initiator) string {
 	ctx, cancel := context.WithTimeout(ctx, secondTime)
 	defer cancel()
+	own := newReplica(j.cfg.Store)
 	answers := make(chan string)
 	asked := 0
 	for m := range j.cfg.Store.Snapshot().Members() {
-		own := m.Fingerprint == j.cfg.Store.Identity().Fingerprint()
-		if own || m.Fingerprint == initiator.Fingerprint || len(m.Addresses) == 0 || asked == 3 {
+		if m.Name == j.intent.Name || m.Fingerprint == initiator.Fingerprint || len(m.Addresses) == 0 || asked == 3 {
 			continue
 		}
 		asked++
-		go func() { answers <- j.ask(ctx, m.Name) }()
+		go func() { answers <- j.ask(ctx, own, m.Name) }()
 	}
 	name := ""
 	for range asked {
@@ -42,11 +42,11 @@ func (j *joiner) askSecond(ctx context.Context, initiator Initiator) string {
 	return name
 }
 
-func (j *joiner) ask(ctx context.Context, name string) string {
+func (j *joiner) ask(ctx context.Context, own *replica, name string) string {
 	client := memberClient(j.cfg.Store, name)
 	defer client.CloseIdleConnections()
 	for {
-		_, err := reconcile(ctx, j.cfg.Store, client, name)
+		_, err := own.reconcile(ctx, client, name, nil)
 		if err == nil {
 			return name
 		}

@@ -31,8 +31,8 @@ type Config struct {
 	Admission ratelimit.AdmissionConfig
 	// Attempts slows sources that send wrong proofs. The zero value is the defaults of package ratelimit.
 	Attempts ratelimit.AttemptsConfig
-	// Sync is how often Run exchanges digests with the other members, give or take a quarter. Zero means 30 s, and negative is
-	// refused. What changes here is pushed at once whatever this says.
+	// Sync is how often Run exchanges digests with a random other member, give or take a quarter. Zero means 5 s, and negative
+	// is refused. What changes here is pushed at once whatever this says.
 	Sync time.Duration
 }
 
@@ -43,6 +43,9 @@ type Service struct {
 	log       *slog.Logger
 	limits    Limits
 	sync      time.Duration
+	replica   *replica
+	contacts  *contacts
+	serving   turnstile
 	admission *ratelimit.Admission
 	attempts  *ratelimit.Attempts
 
@@ -76,12 +79,14 @@ func NewService(cfg Config) (*Service, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	orDefault(&cfg.Sync, 30*time.Second)
+	orDefault(&cfg.Sync, 5*time.Second)
 	return &Service{
 		store:      cfg.Store,
 		log:        cfg.Logger,
 		limits:     limits,
 		sync:       cfg.Sync,
+		replica:    newReplica(cfg.Store),
+		contacts:   newContacts(cfg.Sync),
 		admission:  admission,
 		attempts:   attempts,
 		handshakes: newHandshakes(limits.Handshakes),
