@@ -66,6 +66,6 @@ type Backend interface {
 	Watch(ctx context.Context) iter.Seq[Batch]
 
 	// Close frees what the backend holds, ends Watch, and leaves the storage as it is. Nothing is called after it: a call
-	// may fail, and does not report a success that is none.
+	// may fail, and reports no success that is none. So may an Append before the first Load.
 	Close() error
 }

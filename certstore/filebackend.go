@@ -26,6 +26,7 @@ type fileBackend struct {
 	dir      directory
 	path     string // of the file, for messages
 	file     file
+	loaded   bool
 	size     int64            // bytes of whole lines
 	sum      hash.Hash        // SHA-256 of these bytes
 	identity func() *Identity // who vouches for what was verified; nil: nobody, and nobody is believed
@@ -169,7 +170,7 @@ func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 		}
 	}
 	b.sum.Write(data[b.checked.size:size])
-	b.size, b.cluster = size, batch.Cluster
+	b.loaded, b.size, b.cluster = true, size, batch.Cluster
 	b.writeCheckpoint()
 	return batch, nil
 }
@@ -181,6 +182,11 @@ func (b *fileBackend) Append(ctx context.Context, batch Batch) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if !b.loaded { // nothing is ever written over what is there
+		if _, err := b.Load(ctx); err != nil {
+			return err
+		}
 	}
 	if err := batch.checkFor(b.cluster); err != nil || len(batch.Statements) == 0 {
 		return err

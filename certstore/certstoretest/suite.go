@@ -31,10 +31,34 @@ func (c check) on(t testing.TB, cfg Config) int {
 // checks returns what is promised by a backend of this kind.
 func checks(cfg Config) []check {
 	all := []check{
-		{"an empty storage is empty", 4, checkEmpty},
+		{"an empty storage is empty", 12, checkEmpty},
 		{"what is appended comes back", 20, checkComesBack},
+		{"memory is not shared", 20, checkLent},
+		{"contexts that ended", 10, checkContexts},
+		{"batches again", 20, checkRepeated},
+		{"batches in any order", 10, checkOrder},
+		{"other clusters are refused", 40, checkClusters},
+		{"a large batch", 500, checkLarge},
+		{"the smallest signature is kept", 20, checkSignatures},
+		{"killed", 20, checkKilled},
+		{"killed at work", 50, checkKilledAtWork},
+		{"closed", 10, checkClosed},
+		{"damage is an error", 1 + cfg.MinDamages, checkDamages},
+		{"faults", 1 + cfg.MinFaults, checkFaults},
+		{"a store", 20, checkStore},
 	}
-	return all
+	if !cfg.Shared {
+		return append(all, check{"alone", 10, checkAlone})
+	}
+	return append(all,
+		check{"watch", 50, checkWatch},
+		check{"watch before load", 10, checkWatchBeforeLoad},
+		check{"watch smaller signatures", 10, checkWatchSignatures},
+		check{"writers at once", 500, checkRacingWriters},
+		check{"a race for the cluster", 20, checkRaceForCluster},
+		check{"members with one storage", 20, checkMembers},
+		check{"founders at once", 5, checkFounders},
+	)
 }
 
 func minimum(cfg Config) int {
@@ -78,7 +102,7 @@ func (s *suite) open(storage Storage) *opened {
 	s.must(err == nil, "open: %v", err)
 	s.must(b != nil, "open returned no backend")
 	o := &opened{Backend: b, storage: storage}
-	s.Cleanup(func() { _ = o.close() })
+	s.Cleanup(func() { _ = o.Close() })
 	return o
 }
 
@@ -89,11 +113,19 @@ type opened struct {
 	gone    atomic.Bool
 }
 
-func (o *opened) close() error {
+// Close closes the backend, unless it is closed or killed.
+func (o *opened) Close() error {
 	if o.gone.Swap(true) {
 		return nil
 	}
-	return o.Close()
+	return o.Backend.Close()
+}
+
+// close closes a backend that is open.
+func (s *suite) close(o *opened) {
+	s.Helper()
+	err := o.Close()
+	s.that(err == nil, "close: %v", err)
 }
 
 // kill ends the backend without its help, as far as the storage knows how.
@@ -102,7 +134,7 @@ func (o *opened) kill() {
 		return
 	}
 	if o.storage.Kill == nil {
-		_ = o.Close()
+		_ = o.Backend.Close()
 		return
 	}
 	o.storage.Kill(o.Backend)
@@ -134,7 +166,7 @@ func (s *suite) reopened(storage Storage) certstore.Batch {
 	s.Helper()
 	o := s.open(storage)
 	batch := s.load(o)
-	s.that(o.close() == nil, "close after load")
+	s.close(o)
 	return batch
 }
 
