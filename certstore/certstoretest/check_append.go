@@ -89,7 +89,7 @@ func checkClusters(s *suite) {
 func checkLarge(s *suite) {
 	storage := s.cfg.New(s.TB)
 	cluster := s.newCluster()
-	batches := []certstore.Batch{cluster.next(), cluster.admits(260, 12<<10), cluster.admits(1, 0)}
+	batches := []certstore.Batch{cluster.next(), cluster.admits(140, 12<<10), cluster.admits(1, 0)}
 	o := s.open(storage)
 	s.load(o)
 	var arrived *watcher
