@@ -239,7 +239,7 @@ func refuses(t *testing.T, config *tls.Config) {
 	refused, err := clientv3.New(clientv3.Config{Endpoints: client.Endpoints(), TLS: config, Logger: client.GetLogger()})
 	require.NoError(t, err)
 	defer refused.Close()
-	backend := newBackend(t, etcdstore.Config{Client: refused, Prefix: "/refused", Timeout: 2 * time.Second})
+	backend := newBackend(t, etcdstore.Config{Client: refused, Prefix: "/refused", Timeout: time.Second})
 	batch, err := backend.Load(t.Context())
 	require.ErrorIs(t, err, etcdstore.ErrUnavailable)
 	require.Zero(t, batch)

@@ -32,3 +32,13 @@ func TestStoresOfSeveralMachines(t *testing.T) {
 		require.Error(t, s.Bootstrap(t.Context()), i)
 	}
 }
+
+// TestExample: the example of the documentation works.
+func TestExample(t *testing.T) {
+	endpoint := shared.configs[0].AdvertiseClientUrls[0].String()
+	store, client, err := openStore(shared.machines[0], []string{endpoint}, shared.roots[0])
+	require.NoError(t, err)
+	require.NoError(t, store.Bootstrap(t.Context(), "10.0.0.1:9443"))
+	require.NoError(t, store.Close())
+	_ = client.Close()
+}
