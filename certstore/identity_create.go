@@ -17,6 +17,9 @@ import (
 //
 // The new identity is written completely, to storage, under another name and then renamed as one directory: after a crash
 // it is whole or absent. Of several processes that create at the same time one wins, and all return the winner's.
+//
+// A rotation that a crash interrupted is brought into order: what was half moved is moved, and keys that were being
+// destroyed are destroyed. Open the store to go on with it.
 func LoadOrCreateIdentity(dir string, cfg IdentityConfig) (*Identity, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -29,15 +32,23 @@ func LoadOrCreateIdentity(dir string, cfg IdentityConfig) (*Identity, error) {
 		return nil, fmt.Errorf("certstore: create identity: %w", err)
 	}
 	defer root.Close()
-	id, err := loadIdentity(root, identityDir, cfg.Protection)
-	if errors.Is(err, ErrNoIdentity) {
-		id, err = createIdentity(root, cfg)
-	}
+	id, err := loadOrCreate(root, cfg)
 	if err != nil {
 		return nil, err
 	}
 	id.home = &home{dir: dir, protection: cfg.Protection}
 	return id.named(cfg.Name)
+}
+
+func loadOrCreate(root directory, cfg IdentityConfig) (*Identity, error) {
+	if err := resume(root); err != nil {
+		return nil, err
+	}
+	id, err := loadIdentity(root, identityDir, cfg.Protection)
+	if errors.Is(err, ErrNoIdentity) {
+		return createIdentity(root, cfg)
+	}
+	return id, err
 }
 
 // named returns the identity under the name that the caller wants it to have, which its certificate must bear.
@@ -57,19 +68,25 @@ func createIdentity(root directory, cfg IdentityConfig) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	temp := identityTemp + strings.ToLower(rand.Text())
-	if err := writeIdentity(root, temp, id, key, cfg.Protection); err != nil {
-		_ = root.RemoveAll(temp)
+	temp := unusedName(identityTemp)
+	if err := writeIdentity(root, temp, identityDir, id, key, cfg.Protection); err != nil {
+		_ = destroy(root, temp)
 		if other, errLoad := loadIdentity(root, identityDir, cfg.Protection); errLoad == nil {
 			return other, nil
 		}
 		return nil, fmt.Errorf("certstore: create identity in %s: %w", root.Name(), err)
 	}
-	removeLeftovers(root)
+	// What creations left that were cut short are keys that nobody uses. This runs after an identity is in place, so one that
+	// is still under way elsewhere fails and takes that identity. Failure to delete is harmless.
+	_ = sweep(root, identityTemp)
 	return id, nil
 }
 
-func writeIdentity(root directory, temp string, id *Identity, key crypto.Signer, protection KeyProtection) error {
+// unusedName returns a name that nothing has.
+func unusedName(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
+
+// writeIdentity writes an identity completely, to storage, under the name temp, and then moves it to where it belongs.
+func writeIdentity(root directory, temp, to string, id *Identity, key crypto.Signer, protection KeyProtection) error {
 	encodedKey, err := encodePrivateKey(key, protection)
 	if err != nil {
 		return err
@@ -77,7 +94,7 @@ func writeIdentity(root directory, temp string, id *Identity, key crypto.Signer,
 	if err := root.Mkdir(temp, 0o700); err != nil {
 		return err
 	}
-	if err := writeDurably(root, filepath.Join(temp, certFile), encodeCertificate(id.Certificate())); err != nil {
+	if err := writeDurably(root, filepath.Join(temp, certFile), encodeCertificates(id.chain)); err != nil {
 		return err
 	}
 	if err := writeDurably(root, filepath.Join(temp, keyFile), encodedKey); err != nil {
@@ -86,27 +103,5 @@ func writeIdentity(root directory, temp string, id *Identity, key crypto.Signer,
 	if err := root.Sync(temp); err != nil {
 		return err
 	}
-	// An operator may have made the directory. One that is not empty can be neither removed nor renamed onto, so nothing
-	// that is there is lost.
-	if info, err := root.Lstat(identityDir); err == nil && info.IsDir() {
-		_ = root.Remove(identityDir)
-	}
-	if err := root.Rename(temp, identityDir); err != nil {
-		return err
-	}
-	return root.Sync(".")
-}
-
-// removeLeftovers deletes what creations left that were cut short: keys that nobody uses. It runs after an identity is in
-// place, so a creation that is still under way elsewhere fails and takes that identity. Failure to delete is harmless.
-func removeLeftovers(root directory) {
-	entries, err := root.ReadDir(".")
-	if err != nil {
-		return
-	}
-	for _, entry := range entries {
-		if entry.IsDir() && strings.HasPrefix(entry.Name(), identityTemp) {
-			_ = root.RemoveAll(entry.Name())
-		}
-	}
+	return move(root, temp, to)
 }

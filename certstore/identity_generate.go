@@ -16,6 +16,7 @@ import (
 
 const (
 	defaultLifetime = 10 * 365 * 24 * time.Hour
+	minLifetime     = time.Minute
 	maxLifetime     = 10 * defaultLifetime
 	clockSkew       = time.Minute // how far NotBefore is set back
 	serialBits      = 127         // positive and below 20 bytes of DER, RFC 5280 §4.1.2.2
@@ -54,7 +55,7 @@ func (cfg IdentityConfig) check() error {
 	if cfg.Algorithm > RSA4096 {
 		return fmt.Errorf("%w: field Algorithm: unknown value %d", ErrIdentityConfig, cfg.Algorithm)
 	}
-	if cfg.Lifetime != 0 && (cfg.Lifetime < time.Minute || cfg.Lifetime > maxLifetime) {
+	if cfg.Lifetime != 0 && (cfg.Lifetime < minLifetime || cfg.Lifetime > maxLifetime) {
 		return fmt.Errorf("%w: field Lifetime: %v is not between a minute and 100 years", ErrIdentityConfig, cfg.Lifetime)
 	}
 	return nil

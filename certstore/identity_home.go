@@ -2,22 +2,202 @@ package certstore
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 )
 
-// StageIdentity writes the identity that the next Store.Rotate takes, from two PEM files as of ParseIdentity: for machines
-// whose certificates come from an own authority, and whoever wants a key of another kind. dir is the directory of the
-// present identity, protection its protection (see LoadIdentity). The certificate must bear the name of the present one.
-// Staging the same again does nothing. It is on storage, whole, when this returns; nobody is told of it before Rotate.
-//
-// Errors: ErrNoIdentity without a present identity; ErrIdentity if what is given cannot be used, has the key of the present
-// identity, or bears another name; ErrStaged if another identity is staged already; those of LoadIdentity.
-func StageIdentity(dir string, certPEM, keyPEM []byte, protection KeyProtection) error {
-	return errors.New("certstore: StageIdentity is not there yet")
+// This file brings an identity's directories from one state into the next. docs/trust-store.md, "Rotation", has the table
+// of all states that a crash can leave, and what is made of each.
+
+// identityGone begins the name of a directory whose private key is being destroyed.
+const identityGone = "identity.gone-"
+
+func (h *home) open() (directory, error) {
+	root, err := openDirectory(h.dir)
+	if err != nil || h.disk == nil {
+		return root, err
+	}
+	return h.disk(root), nil
+}
+
+// load returns the identity in one directory of root, under a name that it must bear.
+func (h *home) load(root directory, sub, name string) (*Identity, error) {
+	id, err := loadIdentity(root, sub, h.protection)
+	if err != nil {
+		return nil, err
+	}
+	id.home = h
+	return id.named(name)
+}
+
+// presentDir returns which directory of root holds the present identity, or is to hold it: "identity", or "identity.next"
+// if a crash came between the two renames of a switch.
+func presentDir(root directory) (string, error) {
+	if !vacant(root, identityDir) {
+		return identityDir, nil
+	}
+	next, old := !vacant(root, identityNext), !vacant(root, identityOld)
+	switch {
+	case next && old:
+		return identityNext, nil
+	case next || old:
+		return "", fmt.Errorf("%w: %s is missing, beside what a rotation made of it; put it back from a copy, or move %s and %s away to get a new identity",
+			ErrIdentityIncomplete, filepath.Join(root.Name(), identityDir), identityNext, identityOld)
+	default:
+		return identityDir, nil
+	}
+}
+
+// resume finishes a switch of directories and the destruction of keys that a crash interrupted. Keys whose destruction
+// fails again are left to the next attempt.
+func resume(root directory) error {
+	_ = sweep(root, identityGone)
+	sub, err := presentDir(root)
+	if err != nil || sub == identityDir {
+		return err
+	}
+	if err := switchDirs(root); err != nil {
+		return fmt.Errorf("certstore: finish the switch of identities in %s: %w", root.Name(), err)
+	}
+	return nil
+}
+
+// vacant reports whether nothing is there under a name, or an empty directory, which an operator may have made.
+func vacant(root directory, name string) bool {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	if !info.IsDir() {
+		return false
+	}
+	entries, err := root.ReadDir(name)
+	return err == nil && len(entries) == 0
+}
+
+// switchDirs makes the present identity the old one, and the next one the present, each step durable before the one after
+// it. It goes on from wherever a crash or an error interrupted it.
+func switchDirs(root directory) error {
+	if vacant(root, identityNext) { // it was interrupted before it was durable, if at all
+		return root.Sync(".")
+	}
+	if !vacant(root, identityDir) {
+		if err := move(root, identityDir, identityOld); err != nil {
+			return err
+		}
+	}
+	return move(root, identityNext, identityDir)
+}
+
+// move renames a directory, durably, to where nothing is. An operator may have made the directory there: one that is not
+// empty can be neither removed nor renamed onto, so nothing that is there is lost.
+func move(root directory, from, to string) error {
+	if info, err := root.Lstat(to); err == nil && info.IsDir() {
+		_ = root.Remove(to)
+	}
+	if err := root.Rename(from, to); err != nil {
+		return err
+	}
+	return root.Sync(".")
+}
+
+// fingerprintIn returns the fingerprint of the certificate in one directory of root, without opening its key.
+func fingerprintIn(root directory, sub string) (Fingerprint, error) {
+	certificates, _, err := readIdentity(root, sub)
+	if err != nil {
+		return Fingerprint{}, err
+	}
+	chain, err := parseCertificates(certificates)
+	if err != nil {
+		return Fingerprint{}, fmt.Errorf("%w: %s: %w", ErrIdentity, filepath.Join(root.Name(), sub, certFile), err)
+	}
+	return FingerprintOf(chain[0]), nil
+}
+
+// discard destroys the identity in one directory of root. A rename makes it one step: after a crash the identity is there,
+// or it is one of the leftovers that sweep looks for. If it is not there, sweep is all.
+func discard(root directory, sub string) error {
+	if _, err := root.Lstat(sub); !errors.Is(err, fs.ErrNotExist) {
+		if err := move(root, sub, unusedName(identityGone)); err != nil {
+			return err
+		}
+	}
+	return sweep(root, identityGone)
+}
+
+// sweep destroys the directories whose names begin so.
+func sweep(root directory, prefix string) error {
+	entries, err := root.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), prefix) {
+			failures = append(failures, destroy(root, entry.Name()))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// destroy overwrites the files of a directory, and deletes it: the keys, and copies that a change of protection left.
+func destroy(root directory, sub string) error {
+	entries, err := root.ReadDir(sub)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, entry := range entries {
+		name := filepath.Join(sub, entry.Name())
+		if err := destroyFile(root, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := root.RemoveAll(sub); err != nil {
+		return err
+	}
+	return root.Sync(".")
+}
+
+// destroyFile overwrites and deletes a file. One that may not be written to is deleted all the same.
+func destroyFile(root directory, name string) error {
+	info, err := root.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY, 0)
+	if err == nil {
+		err = errors.Join(overwrite(f), f.Close())
+	}
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return root.Remove(name)
 }
 
 // DestroyIdentity overwrites and deletes all private keys in the directory of an identity: for a machine that has left its
 // cluster, after Store.Leave. What a file system or a disk keeps of overwritten data is beyond its reach; a KeyProtection
 // helps there. Call it again after an error or a crash. A directory without identity is no error.
 func DestroyIdentity(dir string) error {
-	return errors.New("certstore: DestroyIdentity is not there yet")
+	root, err := openDirectory(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("certstore: destroy identity: %w", err)
+	}
+	defer root.Close()
+	return destroyAll(root)
+}
+
+// destroyAll takes the present identity last: without it, the others would be half an identity, which is an error.
+func destroyAll(root directory) error {
+	for _, sub := range []string{identityNext, identityOld, identityDir} {
+		if err := discard(root, sub); err != nil {
+			return fmt.Errorf("certstore: destroy %s: %w", filepath.Join(root.Name(), sub), err)
+		}
+	}
+	return sweep(root, identityTemp)
 }

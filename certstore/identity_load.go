@@ -26,7 +26,8 @@ const (
 // content. An operator may put files of an own authority there. The key must be for its owner alone (0600, in a directory
 // with 0700), otherwise the error wraps ErrPermissions and says what to run. Without identity the error wraps
 // ErrNoIdentity, with one of the two files missing ErrIdentityIncomplete, with unusable ones ErrIdentity. Nothing is ever
-// changed. Symbolic links that lead out of dir are refused. Permissions are not looked at on Windows.
+// changed. After a crash between the two renames of Store.SwitchIdentity it returns the next identity, from where it is
+// then; LoadOrCreateIdentity and Open put it in place. Symbolic links that lead out of dir are refused. Permissions are not looked at on Windows.
 //
 // With a protection, the key must be sealed with it: one that is not is ErrNotSealed, one that it does not open
 // ErrWrongKey. Without (nil), a sealed key is ErrSealed. ChangeKeyProtection changes from one to the other.
@@ -39,7 +40,11 @@ func LoadIdentity(dir string, protection KeyProtection) (*Identity, error) {
 		return nil, fmt.Errorf("certstore: load identity: %w", err)
 	}
 	defer root.Close()
-	id, err := loadIdentity(root, identityDir, protection)
+	sub, err := presentDir(root)
+	if err != nil {
+		return nil, err
+	}
+	id, err := loadIdentity(root, sub, protection)
 	if err != nil {
 		return nil, err
 	}

@@ -102,6 +102,10 @@ func parsePKCS8(der []byte) (crypto.Signer, error) {
 	return key, nil
 }
 
-func encodeCertificate(cert *x509.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: cert.Raw})
+func encodeCertificates(chain []*x509.Certificate) []byte {
+	var data []byte
+	for _, cert := range chain {
+		data = append(data, pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: cert.Raw})...)
+	}
+	return data
 }

@@ -27,6 +27,7 @@ type KeyProtection interface {
 type home struct {
 	dir        string // the directory that holds "identity"
 	protection KeyProtection
+	disk       func(directory) directory // tests put a disk here that fails; nil: none
 }
 
 // openKey returns the private key in the content of a key.pem. With a protection it must be sealed, without it must not.

@@ -335,7 +335,10 @@ func TestChangeKeyProtectionRefuses(t *testing.T) {
 		"seals into nothing":  {to: tooMuch{}, want: nil},
 		"old one is damaged":  {to: one, want: certstore.ErrIdentity, damage: damageOf("identity.old", "key.pem", "")},
 		"next one incomplete": {to: one, want: certstore.ErrIdentityIncomplete, damage: removalOf("identity.next", "cert.pem")},
-		"no identity":         {to: one, want: certstore.ErrNoIdentity, damage: removalOf("identity")},
+		"no identity": {to: one, want: certstore.ErrIdentityIncomplete, damage: func(t *testing.T, dir string) {
+			removalOf("identity")(t, dir)
+			removalOf("identity.old")(t, dir) // with it, this would be a switch that a crash interrupted
+		}},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			dir, _ := machineDir(t, row.is)

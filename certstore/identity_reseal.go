@@ -33,7 +33,9 @@ func ChangeKeyProtection(dir string, from, to KeyProtection) error {
 	if err != nil {
 		return err
 	}
-	err = resealAll(root, from, to, func(string) error { return nil })
+	if err = resume(root); err == nil {
+		err = resealAll(root, from, to, func(string) error { return nil })
+	}
 	return errors.Join(err, release())
 }
 

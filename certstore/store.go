@@ -56,16 +56,23 @@ func Open(dir string, id *Identity) (*Store, error) {
 
 // OpenBackend returns the store on a backend, which it owns from now on: Close closes it. After an error the caller still
 // owns it. Everything is loaded and evaluated before it returns.
+//
+// If id was loaded from disk, it stands for the identity that is there: a rotation that a crash interrupted is brought into
+// order, and Store.Identity returns the present one of the machine. See docs/trust-store.md, "Rotation".
 func OpenBackend(backend Backend, id *Identity) (*Store, error) {
 	if backend == nil || id == nil {
 		return nil, errors.New("certstore: OpenBackend needs a backend and an identity")
+	}
+	keys, err := openKeyring(id)
+	if err != nil {
+		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Store{
 		backend: backend, limits: defaultLimits(), writer: make(chan struct{}, 1), now: time.Now,
 		stop: stop, stopped: ctx.Done(), watcher: make(chan struct{}),
 	}
-	s.keys.Store(&keyring{current: id})
+	s.keys.Store(keys)
 	if b, ok := backend.(*fileBackend); ok {
 		b.identity = s.Identity
 	}
@@ -81,6 +88,7 @@ func OpenBackend(backend Backend, id *Identity) (*Store, error) {
 		stop()
 		return nil, fmt.Errorf("%w: the genesis of cluster %v is missing in storage", ErrIncompleteSet, batch.Cluster)
 	}
+	s.keys.Store(keys.afterRetirement(st))
 	s.state.Store(st)
 	s.writer <- struct{}{}
 	go s.follow(ctx, others)

@@ -26,26 +26,35 @@ func (s *Store) UpdateProfile(ctx context.Context, profile Profile) error {
 	if !ok {
 		return fmt.Errorf("%w: nothing but a hand-over that it never took up makes key %v a member", ErrNotMember, me.Key)
 	}
-	p, err := s.nextProfile(st.evaluation, profile, admit)
+	keys := s.keys.Load()
+	p, err := s.nextProfile(st.evaluation, keys.current, profile, admit)
 	if err != nil {
 		return err
 	}
-	_, err = s.absorb(ctx, st.cluster, []*Statement{p}, storeWhole)
+	batch := []*Statement{p}
+	if keys.phase(st) == RotationAnnounced { // the name means the next key already, and that one's profile is looked up
+		m, _ := st.snapshot.ByKey(keys.next.key)
+		if p, err = s.nextProfile(st.evaluation, keys.next, profile, m.Admit); err != nil {
+			return err
+		}
+		batch = append(batch, p)
+	}
+	_, err = s.absorb(ctx, st.cluster, batch, storeWhole)
 	return err
 }
 
-// nextProfile returns the statement by which this machine says profile and cites an admission: the one that it made
-// before, if that says so already.
-func (s *Store) nextProfile(e *evaluation, profile Profile, admit StatementID) (*Statement, error) {
+// nextProfile returns the statement by which id, an identity of this machine, says profile and cites an admission: the one
+// that it made before, if that says so already.
+func (s *Store) nextProfile(e *evaluation, id *Identity, profile Profile, admit StatementID) (*Statement, error) {
 	next := MemberProfile{Profile: profile, Admit: admit, Revision: 1}
-	if current := e.profiles[s.Identity().KeyID()]; current != nil {
+	if current := e.profiles[id.key]; current != nil {
 		p := current.content.(*MemberProfile)
 		if p.Admit == admit && p.Profile.equal(&profile) {
 			return current, nil
 		}
 		next.Revision = p.Revision + 1
 	}
-	return s.signProfile(e.cluster, next)
+	return signStatement(id, e.cluster, s.now(), &next)
 }
 
 // AdoptRequest is what a joiner received and is about to make its own.
@@ -87,7 +96,7 @@ func (s *Store) Adopt(ctx context.Context, req AdoptRequest) (*Statement, error)
 	if err != nil {
 		return nil, err
 	}
-	own, err := s.nextProfile(e, profile, admit)
+	own, err := s.nextProfile(e, s.Identity(), profile, admit)
 	if err != nil {
 		return nil, err
 	}

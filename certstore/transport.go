@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -17,25 +18,22 @@ const (
 	idleTimeout      = 90 * time.Second
 )
 
-// memberTransport sends requests to one member, over connections that are pinned and stay so.
+// memberTransport sends requests to one member, over connections that are pinned and stay so. New requests go to one pool
+// of connections, which is replaced when a rotation, of this machine or of the member, has made its connections old ones.
 type memberTransport struct {
 	identity func() *Identity
 	current  func() *Snapshot
 	name     string
 	dialer   net.Dialer
-	base     *http.Transport
+	mu       sync.Mutex
+	pool     *connPool   // nil before the first request
+	left     []*connPool // those before it that have connections open still
+	newest   KeyID       // newest key of the member that is known
+	since    time.Time   // when this transport first saw it
 }
 
 func newTransport(identity func() *Identity, current func() *Snapshot, name string) *memberTransport {
-	t := &memberTransport{identity: identity, current: current, name: name, dialer: net.Dialer{Timeout: dialTimeout}}
-	t.base = &http.Transport{
-		Proxy:             nil, // members are reached directly
-		DialContext:       refusePlain,
-		DialTLSContext:    t.dial,
-		ForceAttemptHTTP2: true,
-		IdleConnTimeout:   idleTimeout,
-	}
-	return t
+	return &memberTransport{identity: identity, current: current, name: name, dialer: net.Dialer{Timeout: dialTimeout}}
 }
 
 // refusePlain stands where connections without TLS would be made.
@@ -45,9 +43,9 @@ func refusePlain(context.Context, string, string) (net.Conn, error) {
 
 // RoundTrip sends one request. It refuses at once, without sending anything, while the name means no member.
 func (t *memberTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	err := t.check(r)
+	m, err := t.check(r)
 	if err == nil {
-		return t.base.RoundTrip(r)
+		return t.poolFor(m.Key).base.RoundTrip(r)
 	}
 	if r.Body != nil {
 		_ = r.Body.Close()
@@ -55,19 +53,22 @@ func (t *memberTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-func (t *memberTransport) check(r *http.Request) error {
+func (t *memberTransport) check(r *http.Request) (*Member, error) {
 	if r.URL == nil || r.URL.Scheme != "https" {
-		return fmt.Errorf("%w: only https reaches a member", ErrConnection)
+		return nil, fmt.Errorf("%w: only https reaches a member", ErrConnection)
 	}
-	_, err := t.current().ByName(t.name)
-	return err
+	return t.current().ByName(t.name)
 }
 
 // CloseIdleConnections closes what the pool holds. http.Client.CloseIdleConnections calls it.
-func (t *memberTransport) CloseIdleConnections() { t.base.CloseIdleConnections() }
+func (t *memberTransport) CloseIdleConnections() {
+	for _, p := range t.pools() {
+		p.base.CloseIdleConnections()
+	}
+}
 
-// dial connects to the first address that answers and is the member.
-func (t *memberTransport) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+// dial connects, for a pool, to the first address that answers and is the member.
+func (t *memberTransport) dial(ctx context.Context, pool *connPool, network, addr string) (net.Conn, error) {
 	addresses := []string{addr}
 	if addr == net.JoinHostPort(t.name, "443") {
 		m, err := t.current().ByName(t.name)
@@ -80,7 +81,7 @@ func (t *memberTransport) dial(ctx context.Context, network, addr string) (net.C
 	}
 	var failures []error
 	for _, address := range addresses {
-		conn, err := t.dialOne(ctx, network, address)
+		conn, err := t.dialOne(ctx, pool, network, address)
 		if err == nil {
 			return conn, nil
 		}
@@ -92,13 +93,13 @@ func (t *memberTransport) dial(ctx context.Context, network, addr string) (net.C
 	return nil, errors.Join(failures...)
 }
 
-func (t *memberTransport) dialOne(ctx context.Context, network, address string) (net.Conn, error) {
+func (t *memberTransport) dialOne(ctx context.Context, pool *connPool, network, address string) (net.Conn, error) {
 	raw, err := t.dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	guarded := &guardedConn{Conn: raw}
-	config := clientTLS(t.identity, t.current, t.name)
+	guarded := &guardedConn{Conn: pool.count(raw)}
+	config := clientTLS(pool.presents, t.current, t.name)
 	pin := config.VerifyConnection
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		if err := pin(state); err != nil {
@@ -114,8 +115,9 @@ func (t *memberTransport) dialOne(ctx context.Context, network, address string) 
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		_ = raw.Close()
+		_ = guarded.Close()
 		return nil, err
 	}
+	pool.proved(KeyIDOf(conn.ConnectionState().PeerCertificates[0]))
 	return conn, nil
 }
