@@ -21,11 +21,14 @@ var errInterrupted = errors.New("the hook did not return")
 // ErrAdmission. After the last, the offer waits for a decision again; it fails instead when the joiner has left or the
 // session has closed meanwhile. An approval that was begun before the end of the session is carried through.
 func (s *Session) Approve(ctx context.Context, id OfferID) error {
-	return s.approve(ctx, id, inputUnstored)
+	return s.approve(ctx, id, ComparedByPerson, inputUnstored)
 }
 
 // approve carries out an approval; failed is the input that follows when Admit returns an error.
-func (s *Session) approve(ctx context.Context, id OfferID, failed input) error {
+func (s *Session) approve(ctx context.Context, id OfferID, compared Compared, failed input) error {
+	if len(s.cfg.WantFingerprints) > 0 {
+		compared = ComparedPinned // or the session would not have taken the offer
+	}
 	for {
 		j, ok := s.peek(id)
 		if !ok {
@@ -40,7 +43,7 @@ func (s *Session) approve(ctx context.Context, id OfferID, failed input) error {
 			return nil // it was admitted before
 		}
 		if wait == nil {
-			return s.admit(ctx, id, o, failed)
+			return s.admit(ctx, id, o, compared, failed)
 		}
 		select {
 		case <-wait:
@@ -85,15 +88,18 @@ func (s *Session) begin(id OfferID, holder certstore.Fingerprint, held bool) (Of
 }
 
 // admit runs the hook without a lock and records how it ended, also when it panics.
-func (s *Session) admit(ctx context.Context, id OfferID, o Offer, failed input) (err error) {
+func (s *Session) admit(ctx context.Context, id OfferID, o Offer, compared Compared, failed input) (err error) {
 	err = errInterrupted
 	defer func() {
+		if errors.Is(err, ErrRemoved) {
+			failed = inputUnstorable
+		}
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrAdmission, err)
 		}
 		s.finish(id, err, failed)
 	}()
-	err = s.hooks.Admit(ctx, o)
+	err = s.hooks.Admit(ctx, o, compared)
 	return err
 }
 

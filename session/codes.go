@@ -31,6 +31,7 @@ func codes() []codedError {
 		{"denied", ErrDenied},
 		{"aborted", ErrAborted},
 		{"superseded", ErrSuperseded},
+		{"removed", ErrRemoved},
 		{"admission-failed", ErrAdmission},
 		{"name-unwanted", ErrUnwantedName},
 		{"fingerprint-unwanted", ErrUnwantedFingerprint},

@@ -61,15 +61,29 @@ const (
 	Refuse
 )
 
+// Compared says how the fingerprint of an approved offer was compared. It goes into the statement that admits the joiner.
+type Compared string
+
+// The ways of comparing that a session knows.
+const (
+	ComparedByPerson Compared = "person" // Approve was called
+	ComparedByPolicy Compared = "policy" // Config.Policy accepted
+	ComparedPinned   Compared = "pinned" // it is one of Config.WantFingerprints, whoever approved
+)
+
 // Hooks connect a session to the store of members. They are called without a lock, from many goroutines at once, and
 // may block; what blocks is only the joiner concerned.
 type Hooks struct {
 	// Admit makes the offer a member; it is durable when Admit returns nil. Admitting the same offer twice must be
-	// harmless. Required.
-	Admit func(ctx context.Context, o Offer) error
+	// harmless. compared says how the fingerprint was, for the record. An error that wraps ErrRemoved fails the offer at
+	// once, since trying again is of no use. Required.
+	Admit func(ctx context.Context, o Offer, compared Compared) error
 	// Admitted reports whether the certificate is a member and was admitted by exactly this offer, in this or in an
 	// earlier session. Nil: never.
 	Admitted func(o Offer) bool
+	// Removed reports whether the certificate's key was removed from the cluster, and so cannot be a member again. Such an
+	// offer is refused before anybody is asked about it. Nil: never.
+	Removed func(o Offer) bool
 	// NameHolder returns the member that holds a name. Nil: names are compared among the offers only.
 	NameHolder func(name string) (certstore.Fingerprint, bool)
 }

@@ -34,6 +34,9 @@ var (
 	ErrSuperseded = errors.New("session: the joiner made another offer")
 	// ErrAdmission is the cause when the admission of an approved offer could not be stored.
 	ErrAdmission = errors.New("session: the admission could not be stored")
+	// ErrRemoved is the reason of Propose for a key that was removed from the cluster, and the cause when that happened while
+	// the offer waited. A machine that is to come back needs a new identity.
+	ErrRemoved = errors.New("session: the key was removed from the cluster and cannot come back")
 	// ErrUnwantedName is returned by Propose for a name that is not among Config.WantNames.
 	ErrUnwantedName = errors.New("session: nobody of this name is wanted")
 	// ErrUnwantedFingerprint is returned by Propose for a certificate that is not among Config.WantFingerprints.
@@ -86,7 +89,7 @@ func (e *AbortedError) Unwrap() error { return ErrAborted }
 // RefusedError is returned by Propose when the session does not take an offer. It is meant for a peer that has proved
 // itself, and precise. A refused offer leaves no trace in the session.
 type RefusedError struct {
-	// Reason is never nil. It matches ErrClosed, ErrLimitReached, ErrUnwantedName, ErrUnwantedFingerprint,
+	// Reason is never nil. It matches ErrClosed, ErrRemoved, ErrLimitReached, ErrUnwantedName, ErrUnwantedFingerprint,
 	// ErrServiceMismatch, or ErrSuperseded for an offer that failed and made room for another while it was decided upon.
 	Reason error
 }

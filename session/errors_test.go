@@ -31,6 +31,8 @@ func TestCodes(t *testing.T) {
 		{"superseded", session.ErrSuperseded, "", session.ErrSuperseded},
 		{"admission-failed", fmt.Errorf("%w: %w", session.ErrAdmission, errDisk), "", session.ErrAdmission},
 		{"name-unwanted", session.ErrUnwantedName, "", session.ErrUnwantedName},
+		{"removed", session.ErrRemoved, "", session.ErrRemoved},
+		{"removed", fmt.Errorf("%w: %w", session.ErrAdmission, session.ErrRemoved), "", session.ErrRemoved},
 		{"fingerprint-unwanted", session.ErrUnwantedFingerprint, "", session.ErrUnwantedFingerprint},
 		{
 			"service-mismatch", &session.ServiceMismatchError{Service: "db", Want: "2", Have: "1"},
@@ -66,7 +68,7 @@ func TestCodes(t *testing.T) {
 			require.ErrorIs(t, back, row.is)
 		}
 	}
-	require.Len(t, seen, 17)
+	require.Len(t, seen, 18)
 	require.Empty(t, session.CodeOf(nil))
 	require.Empty(t, session.TextOf(nil))
 	require.NoError(t, session.ErrorFromCode("", "text"))

@@ -23,7 +23,7 @@ func exampleOffer(name string) session.Offer {
 }
 
 func ExampleNew() {
-	admit := func(_ context.Context, o session.Offer) error {
+	admit := func(_ context.Context, o session.Offer, _ session.Compared) error {
 		fmt.Println("stored", o.Intent.Name)
 		return nil
 	}
@@ -68,7 +68,7 @@ func ExampleNew_policy() {
 		}
 		return session.Ask
 	}}
-	s, err := session.New(cfg, session.Hooks{Admit: func(context.Context, session.Offer) error { return nil }})
+	s, err := session.New(cfg, session.Hooks{Admit: func(context.Context, session.Offer, session.Compared) error { return nil }})
 	if err != nil {
 		panic(err)
 	}

@@ -24,6 +24,9 @@ func (s *Session) Propose(ctx context.Context, o Offer) (State, error) {
 	if err != nil {
 		return StateUnknown, err
 	}
+	if s.hooks.Removed != nil && s.hooks.Removed(o) {
+		return StateUnknown, &RefusedError{ErrRemoved}
+	}
 	in := inputPropose
 	if s.hooks.Admitted != nil && s.hooks.Admitted(o) {
 		in = inputResume
@@ -124,7 +127,7 @@ func (s *Session) askPolicy(ctx context.Context, id OfferID, o Offer) (State, er
 	}()
 	switch decision {
 	case Accept:
-		_ = s.approve(ctx, id, inputUnstorable) // a conflict waits for a person; a failure is the joiner's Cause
+		_ = s.approve(ctx, id, ComparedByPolicy, inputUnstorable) // a conflict waits for a person; a failure is the joiner's Cause
 	case Refuse:
 		_ = s.deny(id, &DeniedError{Reason: "by policy"}) // refused only if a person was faster
 	}

@@ -41,14 +41,16 @@ var errDisk = errors.New("open /var/lib/secret-place/trust.jsonl: no space left 
 
 // registry is a store of members for the hooks, which can be made to fail, to block and to panic.
 type registry struct {
-	mu      sync.Mutex
-	members map[string]certstore.Fingerprint
-	offers  map[session.OfferID]bool
-	calls   int
-	err     error
-	gate    chan struct{} // if not nil, Admit waits for it
-	entered chan struct{} // if not nil, gets a value when Admit begins
-	panics  bool
+	mu       sync.Mutex
+	members  map[string]certstore.Fingerprint
+	offers   map[session.OfferID]bool
+	calls    int
+	removed  certstore.Fingerprint
+	compared session.Compared // by the last call of Admit
+	err      error
+	gate     chan struct{} // if not nil, Admit waits for it
+	entered  chan struct{} // if not nil, gets a value when Admit begins
+	panics   bool
 }
 
 func newRegistry() *registry {
@@ -56,11 +58,12 @@ func newRegistry() *registry {
 }
 
 func (r *registry) hooks() session.Hooks {
-	return session.Hooks{Admit: r.admit, Admitted: r.admitted, NameHolder: r.holder}
+	return session.Hooks{Admit: r.admit, Admitted: r.admitted, Removed: r.isRemoved, NameHolder: r.holder}
 }
 
-func (r *registry) admit(ctx context.Context, o session.Offer) error {
+func (r *registry) admit(ctx context.Context, o session.Offer, compared session.Compared) error {
 	r.mu.Lock()
+	r.compared = compared
 	gate, entered, err, panics := r.gate, r.entered, r.err, r.panics
 	r.calls++
 	r.mu.Unlock()
@@ -91,6 +94,12 @@ func (r *registry) admitted(o session.Offer) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.offers[o.ID()]
+}
+
+func (r *registry) isRemoved(o session.Offer) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.removed == o.Fingerprint()
 }
 
 func (r *registry) holder(name string) (certstore.Fingerprint, bool) {

@@ -49,7 +49,7 @@ func TestTurnsOfAHandshake(t *testing.T) {
 }
 
 func TestConcludedHandshakesMakeRoom(t *testing.T) {
-	open, err := session.New(session.Config{}, session.Hooks{Admit: func(context.Context, session.Offer) error { return nil }})
+	open, err := session.New(session.Config{}, session.Hooks{Admit: func(context.Context, session.Offer, session.Compared) error { return nil }})
 	require.NoError(t, err)
 	defer open.Close(nil)
 	table := newHandshakes(1)

@@ -109,7 +109,7 @@ func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Sessio
 	if s.current != nil && s.current.Open() {
 		return nil, ErrSessionOpen
 	}
-	opened, err := session.New(cfg, session.Hooks{Admit: s.admit, Admitted: s.admitted, NameHolder: s.nameHolder})
+	opened, err := session.New(cfg, session.Hooks{Admit: s.admit, Admitted: s.admitted, Removed: s.removed, NameHolder: s.nameHolder})
 	if err != nil {
 		return nil, err
 	}
@@ -132,12 +132,17 @@ func (s *Service) follow(ctx context.Context, opened *session.Session) {
 }
 
 // admit makes the approved offer a member, durably.
-func (s *Service) admit(ctx context.Context, o session.Offer) error {
-	m, err := s.store.Admit(ctx, admission(o))
+func (s *Service) admit(ctx context.Context, o session.Offer, compared session.Compared) error {
+	req := admission(o)
+	req.Compared = string(compared)
+	m, err := s.store.Admit(ctx, req)
+	if errors.Is(err, certstore.ErrRemovedKey) {
+		return fmt.Errorf("%w: %w", session.ErrRemoved, err)
+	}
 	if err != nil {
 		return err
 	}
-	s.log.Info("member admitted", "name", m.Name, "fingerprint", m.Fingerprint)
+	s.log.Info("member admitted", "name", m.Name, "fingerprint", m.Fingerprint, "compared", compared)
 	return nil
 }
 
@@ -146,6 +151,10 @@ func (s *Service) admit(ctx context.Context, o session.Offer) error {
 func (s *Service) admitted(o session.Offer) bool {
 	_, ok := s.store.Admitted(admission(o))
 	return ok
+}
+
+func (s *Service) removed(o session.Offer) bool {
+	return s.store.Snapshot().Gone(certstore.KeyIDOf(o.Certificate))
 }
 
 func admission(o session.Offer) certstore.AdmitRequest {

@@ -86,7 +86,7 @@ func CodeOf(err error) Code {
 	case isAny(err, session.ErrExpired, session.ErrStopped, session.ErrLimitReached, session.ErrExhausted, session.ErrClosed):
 		return Ended
 	case isAny(err, session.ErrDenied, session.ErrUnwantedName, session.ErrUnwantedFingerprint, session.ErrServiceMismatch,
-		session.ErrNameConflict, session.ErrSuperseded, session.ErrInvalid):
+		session.ErrNameConflict, session.ErrSuperseded, session.ErrInvalid, session.ErrRemoved):
 		return Denied
 	case isAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust):
 		return Unreachable
@@ -102,6 +102,8 @@ func Explain(err error) string {
 		return text
 	case isAny(err, certstore.ErrOtherCluster):
 		return "this machine is in another cluster already\nWith another -dir it is a new machine, which can join."
+	case isAny(err, session.ErrRemoved):
+		return "this machine was removed from the cluster, and its key cannot come back\nWith another -dir it is a new machine, which can join."
 	case isAny(err, trust.ErrRefused):
 		return text + "\nCompare the passphrase with the other screen, word by word, and try again."
 	case isAny(err, trust.ErrNoSession):

@@ -30,6 +30,7 @@ func TestCodeOf(t *testing.T) {
 		{&session.RefusedError{Reason: session.ErrUnwantedFingerprint}, terminal.Denied},
 		{&session.RefusedError{Reason: &session.ServiceMismatchError{}}, terminal.Denied},
 		{session.ErrorFromCode("name-unwanted", ""), terminal.Denied},
+		{session.ErrorFromCode("removed", ""), terminal.Denied},
 		{&session.StoppedError{Reason: "closing time"}, terminal.Ended},
 		{session.ErrExpired, terminal.Ended},
 		{session.ErrExhausted, terminal.Ended},
