@@ -8,8 +8,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/binary"
-	"encoding/hex"
 	"net"
 	"net/netip"
 	"regexp"
@@ -19,79 +17,6 @@ import (
 
 // This file is a second implementation of docs/trust-store.md, section "Evaluation", written from the document alone and as
 // plainly as possible: loops over everything until nothing changes. It takes statements as valid, as the document does.
-
-type hash [sha256.Size]byte
-
-func (h hash) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h[:])), nil }
-
-// compareHashes orders hashes as strings of bytes.
-func compareHashes(a, b hash) int { return bytes.Compare(a[:], b[:]) }
-
-// docStatement is a statement as sections "Statements" and "Kinds" lay it out.
-type docStatement struct {
-	index                                   int // in the input
-	id, cluster, issuer                     hash
-	kind, name                              string
-	signature, certificate, recovery        []byte
-	subject, replaces, offer, target, cited hash
-	rights, revision                        uint64
-	keep                                    []hash
-	addresses                               []string
-	attributes                              map[string]string
-}
-
-type docReader []byte
-
-func (r *docReader) field() []byte {
-	n := 4 + binary.BigEndian.Uint32(*r)
-	b := (*r)[4:n]
-	*r = (*r)[n:]
-	return b
-}
-
-func (r *docReader) text() string   { return string(r.field()) }
-func (r *docReader) number() uint64 { return binary.BigEndian.Uint64(r.field()) }
-
-func (r *docReader) hash() (h hash) {
-	copy(h[:], r.field())
-	return h
-}
-
-func docParse(index int, encoded []byte) *docStatement {
-	r := docReader(encoded)
-	r.field() // label
-	body := r.field()
-	s := &docStatement{index: index, id: sha256.Sum256(body), signature: r.field()}
-	r = body
-	r.field() // label
-	s.kind, s.cluster, s.issuer = r.text(), r.hash(), sha256.Sum256(r.field())
-	r.number() // issued
-	switch s.kind {
-	case "genesis":
-		s.cluster = s.id
-		r.field() // random
-		s.name, s.certificate, s.recovery = r.text(), r.field(), r.field()
-	case "admit":
-		s.subject, s.name, s.certificate, s.replaces = r.hash(), r.text(), r.field(), r.hash()
-		s.rights, s.offer = r.number(), r.hash()
-	case "remove":
-		s.target = r.hash()
-		for range r.number() {
-			s.keep = append(s.keep, r.hash())
-		}
-	case "profile":
-		s.cited, s.revision = r.hash(), r.number()
-		for range r.number() {
-			s.addresses = append(s.addresses, r.text())
-		}
-		s.attributes = map[string]string{}
-		for range r.number() {
-			key := r.text()
-			s.attributes[key] = r.text()
-		}
-	}
-	return s
-}
 
 // docUsable returns the id of a certificate's key, and whether the certificate can be used: section "Certificates".
 func docUsable(der []byte) (hash, bool) {
@@ -295,15 +220,6 @@ func docResult(cluster hash, all []*docStatement, profile map[hash]*docStatement
 			}
 		}
 		out.Names = append(out.Names, n)
-	}
-	return out
-}
-
-func docNumber(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-func docFields(fields ...[]byte) (out []byte) {
-	for _, f := range fields {
-		out = append(binary.BigEndian.AppendUint32(out, uint32(len(f))), f...)
 	}
 	return out
 }

@@ -36,7 +36,7 @@ func drawScript(t *rapid.T, least, most int) *script {
 }
 
 // tally says what the histories that counted had in them.
-type tally struct{ histories, removals, expelled, recovery, partitions, crashes, failures, joins, conflicts, heirs, void int }
+type tally struct{ histories, removals, removed, expelled, recovery, partitions, crashes, failures, joins, conflicts, heirs, void int }
 
 // network is a few honest machines of one cluster, a hostile rest, and what is on its way between them.
 type network struct {
@@ -109,7 +109,7 @@ func (n *network) step() {
 	case 7, 8, 9, 10:
 		n.attack()
 	case 11, 12:
-		n.remove(n.anyMember(), n.one(cast()[:puppets]))
+		n.remove(n.anyMember(), cast()[(1+n.pick(honest))%honest]) // m1 is there from the beginning
 	case 13:
 		n.handOver(n.anyMember(), n.one(cast()[honest:8]))
 	case 14:
@@ -206,25 +206,37 @@ func requireSame(t require.TestingT, a, b *certstore.Store) {
 	}
 }
 
-// remove lets a member state that a key is gone: its own, or if it may, another one. What that one admitted stays as far as
-// the member says.
+// remove lets a member take a machine out of the cluster: its own, or if it may, another one. What that one admitted stays as
+// far as the member says. Exactly those fall whom the plan names.
 func (n *network) remove(by *machine, who *actor) {
-	me, ok := by.store.Snapshot().ByKey(by.key)
-	if !ok || !me.Rights.Has(certstore.MayRemove) && by.key != who.key {
-		return
-	}
-	r := &certstore.Removal{Target: who.key}
-	switch n.pick(3) {
-	case 0: // what it knows
+	req := certstore.RemoveRequest{Key: who.key, Keep: []certstore.Keep{certstore.KeepKnown, certstore.KeepListed, certstore.KeepNone}[n.pick(3)]}
+	if req.Keep == certstore.KeepListed {
 		for _, s := range by.store.Statements() {
-			if s.Kind() == certstore.KindAdmit && s.Issuer() == who.key {
-				r.Keep = append(r.Keep, s.ID())
+			if s.Kind() == certstore.KindAdmit && s.Issuer() == who.key && n.pick(2) == 0 {
+				req.Kept = append(req.Kept, s.ID())
 			}
 		}
-	case 1: // a list
-		r = n.removal(who)
 	}
-	by.merge([]*certstore.Statement{n.issue(by.actor, r)})
+	before := by.store.Snapshot()
+	plan, err := by.store.Remove(context.Background(), req)
+	var field *certstore.FieldError
+	switch {
+	case errors.Is(err, errFailing):
+		by.reopen()
+	case err == nil:
+		n.seen.removed++
+		fallen := slices.Concat(plan.Removed, plan.Cut)
+		for m := range before.Members() {
+			_, still := by.store.Snapshot().ByKey(m.Key)
+			if still == slices.ContainsFunc(fallen, func(f *certstore.Member) bool { return f.Key == m.Key }) {
+				require.Fail(n.t, "another plan than what came of it", "%s", m.Name)
+			}
+		}
+	case !errors.As(err, &field) && !errors.Is(err, certstore.ErrNotMember) && !errors.Is(err, certstore.ErrUnknownMember) &&
+		!errors.Is(err, certstore.ErrNotAllowed):
+		require.ErrorIs(n.t, err, certstore.ErrLastMember)
+	}
+	by.check()
 }
 
 // handOver lets a member go over to a new key under its name, and perhaps remove the old one.
@@ -370,6 +382,7 @@ func requireChains(t require.TestingT, n *network, set []*certstore.Statement) {
 func (t *tally) add(s tally) {
 	t.histories++
 	t.removals += s.removals
+	t.removed += min(1, s.removed)
 	t.expelled += s.expelled
 	t.recovery += s.recovery
 	t.partitions += s.partitions
@@ -385,7 +398,7 @@ func (t *tally) require(tb testing.TB) {
 	require.Equal(tb, t.histories, t.removals)
 	for what, share := range map[string]int{
 		"expelled": t.expelled, "recovery": t.recovery, "partitions": t.partitions, "crashes": t.crashes,
-		"failures": t.failures, "conflicts": t.conflicts, "heirs": t.heirs,
+		"failures": t.failures, "conflicts": t.conflicts, "heirs": t.heirs, "by honest members": t.removed,
 	} {
 		require.Greater(tb, share, t.histories/25, what)
 	}

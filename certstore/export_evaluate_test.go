@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"io"
+	"time"
 )
 
 // What the proofs about the evaluation need of the inside.
@@ -39,4 +40,9 @@ func QuickIssue(id *Identity, cluster ClusterID, content content, parsed *x509.C
 	s := newStatement(header{cluster: cluster, issuerKey: id.publicKeyDER(), issued: 1_700_000_000}, content)
 	s.signature = bytes.Clone(s.id[:])
 	return s
+}
+
+// IssueAt is Issue at another time.
+func IssueAt(id *Identity, cluster ClusterID, now time.Time, c content) (*Statement, error) {
+	return signStatement(id, cluster, now, c)
 }
