@@ -13,11 +13,15 @@ import (
 // Append stores a batch: parts first, if it is large, which mean nothing by themselves, and then the batch by one
 // transaction. All keys are hashes of what they hold, so doing any of it again changes nothing.
 func (b *backend) Append(ctx context.Context, batch certstore.Batch) error {
-	if len(batch.Statements) == 0 {
-		return ctx.Err()
+	if err := b.append(ctx, batch); err != nil {
+		return fmt.Errorf("etcdstore: store a batch: %w", err)
 	}
-	if batch.Cluster.IsZero() {
-		return fmt.Errorf("%w: a batch without a cluster", certstore.ErrOtherCluster)
+	return nil
+}
+
+func (b *backend) append(ctx context.Context, batch certstore.Batch) error {
+	if err := checkBatch(batch); err != nil {
+		return err
 	}
 	owner, err := encodeValue(value{Cluster: batch.Cluster})
 	if err != nil {
@@ -27,27 +31,43 @@ func (b *backend) Append(ctx context.Context, batch certstore.Batch) error {
 	if err != nil {
 		return err
 	}
-	if err := b.storeParts(ctx, owner, parts); err != nil {
-		return fmt.Errorf("etcdstore: store a batch: %w", err)
+	if commit == nil || len(parts) > 0 {
+		if err := b.compareOwner(ctx, owner); err != nil {
+			return err
+		}
 	}
-	if err := b.commit(ctx, owner, commit); err != nil {
-		return fmt.Errorf("etcdstore: store a batch: %w", err)
+	if commit == nil {
+		return nil
+	}
+	if err := b.storeParts(ctx, parts); err != nil {
+		return err
+	}
+	return b.commit(ctx, owner, commit)
+}
+
+// checkBatch refuses what would be damage once it is stored.
+func checkBatch(batch certstore.Batch) error {
+	if batch.Cluster.IsZero() {
+		return fmt.Errorf("%w: a batch that names none", certstore.ErrOtherCluster)
+	}
+	for _, s := range batch.Statements {
+		if s == nil || s.Cluster() != batch.Cluster {
+			return fmt.Errorf("%w: a statement in a batch of %v", certstore.ErrOtherCluster, batch.Cluster)
+		}
 	}
 	return nil
 }
 
-// storeParts stores the parts of a large batch, unless the prefix belongs to another cluster already.
-func (b *backend) storeParts(ctx context.Context, owner []byte, parts [][]byte) error {
-	if len(parts) == 0 {
-		return nil
-	}
+// compareOwner refuses a prefix that belongs to another cluster before anything is written.
+func (b *backend) compareOwner(ctx context.Context, owner []byte) error {
 	found, err := b.get(ctx, b.keys.cluster())
 	if err != nil {
 		return err
 	}
-	if err := b.checkOwner(owner, found.Kvs); err != nil {
-		return err
-	}
+	return b.checkOwner(owner, found.Kvs)
+}
+
+func (b *backend) storeParts(ctx context.Context, parts [][]byte) error {
 	for _, part := range parts {
 		err := b.request(ctx, func(ctx context.Context) error {
 			_, err := b.client.Put(ctx, b.keys.part(hashOf(part)), string(part))

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -141,11 +142,13 @@ func (c *etcdCluster) stop(i int) {
 }
 
 func (c *etcdCluster) stopAll() {
+	var stops sync.WaitGroup
 	for i, member := range c.members {
 		if member != nil {
-			c.stop(i)
+			stops.Go(func() { c.stop(i) })
 		}
 	}
+	stops.Wait()
 }
 
 // leader returns which member leads, -1 while none does.

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -60,7 +61,9 @@ func New(cfg Config) (certstore.Backend, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &backend{client: cfg.Client, keys: keys(cfg.Prefix), timeout: cfg.Timeout, log: cfg.Logger}, nil
+	b := &backend{client: cfg.Client, keys: keys(cfg.Prefix), timeout: cfg.Timeout, log: cfg.Logger}
+	b.life, b.end = context.WithCancel(context.Background())
+	return b, nil
 }
 
 // backend is the trust store under a prefix of etcd. See docs/trust-store.md, "etcd".
@@ -69,8 +72,13 @@ type backend struct {
 	keys    keys
 	timeout time.Duration
 	log     *slog.Logger
-	loaded  atomic.Int64 // revision that the first Load returned; 0 before
+	loaded  atomic.Int64    // revision that the first Load returned; 0 before
+	life    context.Context // ends with Close
+	end     context.CancelFunc
 }
 
-// Close does nothing: the client is the caller's, and watches end with their context.
-func (b *backend) Close() error { return nil }
+// Close ends watches. The client stays open: it is the caller's.
+func (b *backend) Close() error {
+	b.end()
+	return nil
+}

@@ -132,8 +132,11 @@ func TestWithoutMajority(t *testing.T) {
 	whole := newBatch(t, 1, 10)
 	batches := split(whole)
 	require.NoError(t, writer.Append(t.Context(), batches[0]))
-	etcd.stop(0)
-	etcd.stop(1)
+	var stops sync.WaitGroup
+	for i := range 2 {
+		stops.Go(func() { etcd.stop(i) })
+	}
+	stops.Wait()
 	err := writer.Append(deadline(t, 2*time.Second), batches[1])
 	require.ErrorIs(t, err, etcdstore.ErrUnavailable)
 	require.ErrorIs(t, err, context.DeadlineExceeded)

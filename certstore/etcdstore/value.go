@@ -88,10 +88,14 @@ func encodeValue(v value) ([]byte, error) {
 	return encoded, nil
 }
 
-// encodeBatch returns the value of the batch's key, and those of its parts if it is too large for one value.
+// encodeBatch returns the value of the batch's key, nil for a batch without statements, and those of its parts if it is
+// too large for one value.
 func encodeBatch(batch certstore.Batch) (commit []byte, parts [][]byte, err error) {
 	groups := divide(batch.Statements)
-	if len(groups) == 1 {
+	switch len(groups) {
+	case 0:
+		return nil, nil, nil
+	case 1:
 		commit, err = encodeValue(value{Cluster: batch.Cluster, Statements: groups[0]})
 		return commit, nil, err
 	}

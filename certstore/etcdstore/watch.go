@@ -26,6 +26,9 @@ var errDeleted = errors.New("batch was deleted by somebody else")
 // hold up what is sound, such as a removal: it is passed over, logged, and found again by the next Load.
 func (b *backend) Watch(ctx context.Context) iter.Seq[certstore.Batch] {
 	return func(yield func(certstore.Batch) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(b.life, cancel)()
 		w := &watch{backend: b, yield: yield, revision: b.loaded.Load(), pause: firstWatchPause}
 		for ctx.Err() == nil && !w.done {
 			err := w.follow(ctx)
