@@ -33,9 +33,9 @@ type ended struct {
 
 func endings() []ending {
 	return []ending{
-		{"expired", func(e *ended) { <-e.session.Done() }, session.ErrExpired},
+		{"expired", func(e *ended) { <-e.session.Done(); e.session.Cause() }, session.ErrExpired}, // Cause waits until all is settled
 		{"stopped", func(e *ended) { e.session.Close(&session.StoppedError{Reason: "enough"}) }, session.ErrStopped},
-		{"shut down", func(e *ended) { e.stop(); <-e.session.Done() }, session.ErrStopped},
+		{"shut down", func(e *ended) { e.stop(); <-e.session.Done(); e.session.Cause() }, session.ErrStopped},
 		{"exhausted", func(e *ended) { e.session.Close(session.ErrExhausted) }, session.ErrExhausted},
 		{"limit", (*ended).fill, session.ErrLimitReached},
 	}
