@@ -56,7 +56,7 @@ func (c *importCheck) run(packages []*goPackage) []string {
 			c.find("%s: a rule without a package", dir)
 			continue
 		}
-		for _, module := range rule.modules {
+		for _, module := range slices.Concat(rule.modules, rule.tests) {
 			if !c.used[module][dir] {
 				c.find("%s: may import %s and does not", dir, module)
 			}
@@ -122,7 +122,7 @@ func (c *importCheck) reachable(dir string) map[string]bool {
 func (c *importCheck) module(dir string, rule importRule, f *goFile, name string) {
 	allowed := slices.Clone(rule.modules)
 	if f.test {
-		allowed = append(allowed, testModules...)
+		allowed = slices.Concat(allowed, testModules, rule.tests)
 	}
 	if isExample(dir) {
 		allowed = append(allowed, exampleModules...)
@@ -161,7 +161,7 @@ func TestRequiredModulesAreListed(t *testing.T) {
 	require.NoError(t, err)
 	listed := slices.Concat(testModules, exampleModules)
 	for _, rule := range importRules {
-		listed = append(listed, rule.modules...)
+		listed = slices.Concat(listed, rule.modules, rule.tests)
 	}
 	required := map[string]bool{}
 	for _, match := range regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v\S+( // indirect)?$`).FindAllStringSubmatch(string(text), -1) {
@@ -196,10 +196,11 @@ func TestWhoImportsTrustLinksNoMore(t *testing.T) {
 func TestImportCheckRefuses(t *testing.T) {
 	rules := map[string]importRule{
 		"a": {arrows: []string{"b"}, denied: []string{"net"}},
+		"k": {kit: true},
 		"b": {arrows: []string{"c"}},
 		"c": {},
 	}
-	good := map[string]string{"a": "a.go", "b": "b.go", "c": "c.go"}
+	good := map[string]string{"a": "a.go", "b": "b.go", "c": "c.go", "k": "k.go"}
 	const own = modulePath + "/"
 	tests := []struct {
 		reason, dir, file, imported string
@@ -214,6 +215,9 @@ func TestImportCheckRefuses(t *testing.T) {
 		{"an example's module in code", "a", "x.go", exampleModules[0], "a/x.go: a may not import " + exampleModules[0]},
 		{"a denied package", "a", "x.go", "net", "a/x.go: imports net, which a does without"},
 		{"denied everywhere", "b", "x.go", "unsafe", "b/x.go: imports unsafe: " + deniedEverywhere["unsafe"]},
+		{"testing in code", "b", "x.go", "testing", "b/x.go: imports testing: " + deniedEverywhere["testing"]},
+		{"testing in a kit for tests", "k", "x.go", "testing", ""},
+		{"denied everywhere, in a kit", "k", "x.go", "unsafe", "k/x.go: imports unsafe: " + deniedEverywhere["unsafe"]},
 		{"an arrow of the table", "a", "x.go", own + "b", ""},
 		{"a test's arrow through a room", "a", "x_test.go", own + "c", ""},
 		{"a test's module in a test", "a", "x_test.go", testModules[0] + "/sub", ""},
