@@ -17,8 +17,7 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 )
 
-func encodeIdentity(t testing.TB, cert *x509.Certificate, key crypto.Signer) (certPEM, keyPEM []byte) {
-	t.Helper()
+func encodeIdentity(t require.TestingT, cert *x509.Certificate, key crypto.Signer) (certPEM, keyPEM []byte) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(t, err)
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}),

@@ -23,22 +23,19 @@ func validFrom(from, to time.Duration) edit {
 	return func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Now().Add(from), time.Now().Add(to) }
 }
 
-func newP256(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
+func newP256(t require.TestingT) *ecdsa.PrivateKey {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	return key
 }
 
 // mintCertificate returns a self-signed certificate that is good but for the edits.
-func mintCertificate(t testing.TB, name string, key crypto.Signer, edits ...edit) *x509.Certificate {
-	t.Helper()
+func mintCertificate(t require.TestingT, name string, key crypto.Signer, edits ...edit) *x509.Certificate {
 	return mintIssued(t, name, key.Public(), nil, key, edits...)
 }
 
 // mintIssued returns a certificate signed by issuer's key, or a self-signed one if parent is nil.
-func mintIssued(t testing.TB, name string, public crypto.PublicKey, parent *x509.Certificate, issuer crypto.Signer, edits ...edit) *x509.Certificate {
-	t.Helper()
+func mintIssued(t require.TestingT, name string, public crypto.PublicKey, parent *x509.Certificate, issuer crypto.Signer, edits ...edit) *x509.Certificate {
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(time.Now().UnixNano()),
 		Subject:               pkix.Name{CommonName: name},

@@ -1,0 +1,114 @@
+package certstore
+
+import (
+	"io/fs"
+	"os"
+)
+
+// CrashAfter lets the directory of an identity from disk take n more changes, and none after them, as if the machine had
+// crashed then. What was being written is cut in half. Negative n heals it. It returns whether the crash has come.
+func CrashAfter(id *Identity, n int) (crashed func() bool) {
+	if n < 0 {
+		id.home.disk = nil
+		return func() bool { return false }
+	}
+	left := &countdown{left: n}
+	id.home.disk = func(d directory) directory { return crashingDirectory{d, left} }
+	return func() bool { return left.crashed }
+}
+
+type countdown struct {
+	left    int
+	crashed bool
+}
+
+func (c *countdown) step() error {
+	if c.left == 0 {
+		c.crashed = true
+		return ErrFaulty
+	}
+	c.left--
+	return nil
+}
+
+type crashingDirectory struct {
+	directory
+	*countdown
+}
+
+func (d crashingDirectory) OpenFile(name string, flag int, perm fs.FileMode) (file, error) {
+	if flag&(os.O_WRONLY|os.O_RDWR) == 0 {
+		return d.directory.OpenFile(name, flag, perm)
+	}
+	if err := d.step(); err != nil {
+		return nil, err
+	}
+	f, err := d.directory.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return crashingFile{f, d.countdown}, nil
+}
+
+func (d crashingDirectory) Mkdir(name string, perm fs.FileMode) error {
+	if err := d.step(); err != nil {
+		return err
+	}
+	return d.directory.Mkdir(name, perm)
+}
+
+func (d crashingDirectory) Rename(from, to string) error {
+	if err := d.step(); err != nil {
+		return err
+	}
+	return d.directory.Rename(from, to)
+}
+
+func (d crashingDirectory) Remove(name string) error {
+	if err := d.step(); err != nil {
+		return err
+	}
+	return d.directory.Remove(name)
+}
+
+func (d crashingDirectory) RemoveAll(name string) error {
+	if err := d.step(); err != nil {
+		return err
+	}
+	return d.directory.RemoveAll(name)
+}
+
+func (d crashingDirectory) Sync(name string) error {
+	if err := d.step(); err != nil {
+		return err
+	}
+	return d.directory.Sync(name)
+}
+
+type crashingFile struct {
+	file
+	*countdown
+}
+
+func (f crashingFile) Write(p []byte) (int, error) {
+	if err := f.step(); err != nil {
+		n, _ := f.file.Write(p[:len(p)/2])
+		return n, err
+	}
+	return f.file.Write(p)
+}
+
+func (f crashingFile) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.step(); err != nil {
+		n, _ := f.file.WriteAt(p[:len(p)/2], off)
+		return n, err
+	}
+	return f.file.WriteAt(p, off)
+}
+
+func (f crashingFile) Sync() error {
+	if err := f.step(); err != nil {
+		return err
+	}
+	return f.file.Sync()
+}

@@ -1,0 +1,395 @@
+package certstore_test
+
+import (
+	"crypto"
+	"crypto/x509"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/microtrust/microtrust/certstore"
+)
+
+// onDisk returns a store of a new cluster, with an identity from disk, and the directory of both.
+func onDisk(t *testing.T, ids ...*certstore.Identity) (*certstore.Store, string) {
+	t.Helper()
+	dir := t.TempDir()
+	id, err := certstore.LoadOrCreateIdentity(dir, edwards)
+	require.NoError(t, err)
+	s := opened(t, dir, id)
+	require.NoError(t, s.Bootstrap(t.Context(), "10.0.0.1:9443"))
+	for _, other := range ids {
+		_, err := s.Admit(t.Context(), request(other))
+		require.NoError(t, err)
+	}
+	return s, dir
+}
+
+func opened(t *testing.T, dir string, id *certstore.Identity) *certstore.Store {
+	t.Helper()
+	s, err := certstore.Open(dir, id)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestRotationRefuses(t *testing.T) {
+	ids := people(t, 3)
+	s, dir := onDisk(t, ids[1])
+	require.ErrorIs(t, s.SwitchIdentity(t.Context()), certstore.ErrNoRotation)
+	require.ErrorIs(t, s.RetireIdentity(t.Context()), certstore.ErrNoRotation)
+	require.ErrorIs(t, s.RotateTo(t.Context(), nil), certstore.ErrIdentity)
+	require.ErrorIs(t, s.RotateTo(t.Context(), mintIdentity(t, "m0")), certstore.ErrIdentity, "it is on disk")
+	require.NoError(t, s.Rotate(t.Context()))
+	require.ErrorIs(t, s.RetireIdentity(t.Context()), certstore.ErrNoRotation, "nothing was switched")
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrClosed)
+
+	fresh, err := certstore.LoadOrCreateIdentity(t.TempDir(), edwards)
+	require.NoError(t, err)
+	lone := openMemory(t, fresh)
+	for _, err := range []error{lone.Rotate(t.Context()), lone.SwitchIdentity(t.Context())} {
+		require.ErrorIs(t, err, certstore.ErrNoCluster)
+	}
+	require.ErrorIs(t, lone.RetireIdentity(t.Context()), certstore.ErrNoRotation)
+
+	// A machine that others have removed while it rotated announces nothing and switches to nothing.
+	s = opened(t, dir, s.Identity())
+	before := content(t, dir)
+	cluster, _ := s.Cluster()
+	batch := append(s.Statements(), (&ledger{t: t, cluster: cluster}).remove(ids[1], s.Identity()))
+	_, err = s.Merge(t.Context(), batch)
+	require.NoError(t, err)
+	require.Equal(t, certstore.RotationNone, s.Rotation())
+	known := len(s.Statements())
+	for _, call := range []error{s.Rotate(t.Context()), s.SwitchIdentity(t.Context())} {
+		require.ErrorIs(t, call, certstore.ErrNotMember)
+	}
+	require.Len(t, s.Statements(), known)
+	for path, was := range before {
+		if filepath.Base(path) == "key.pem" {
+			require.Equal(t, was, content(t, dir)[path])
+		}
+	}
+}
+
+// The next identity is like the present one, and the machine stays what it was to everybody.
+func TestRotationKeepsWhatTheMachineIs(t *testing.T) {
+	ids := people(t, 3)
+	for _, algorithm := range []certstore.KeyAlgorithm{certstore.ECDSAP384, certstore.ECDSAP256, certstore.Ed25519} {
+		dir := t.TempDir()
+		cfg := certstore.IdentityConfig{Name: "m0", Algorithm: algorithm, Lifetime: 90 * time.Hour}
+		id, err := certstore.LoadOrCreateIdentity(dir, cfg)
+		require.NoError(t, err)
+		require.True(t, id.SelfSigned())
+		s := opened(t, dir, id)
+		require.NoError(t, s.BootstrapWith(t.Context(), certstore.BootstrapConfig{
+			Addresses: []string{"10.0.0.1:9443"}, Attributes: map[string]string{"role": "db"},
+		}))
+		_, err = s.Admit(t.Context(), request(ids[1]))
+		require.NoError(t, err)
+		was, err := s.Snapshot().ByName("m0")
+		require.NoError(t, err)
+
+		require.NoError(t, s.Rotate(t.Context()))
+		require.Equal(t, certstore.RotationAnnounced, s.Rotation())
+		require.Equal(t, "announced", s.Rotation().String())
+		require.Equal(t, id.KeyID(), s.Identity().KeyID(), "not presented yet")
+		n := len(s.Statements())
+		require.NoError(t, s.Rotate(t.Context()))
+		require.Len(t, s.Statements(), n, "nothing is announced twice")
+		_, err = s.Admit(t.Context(), request(ids[2]))
+		require.NoError(t, err, "the present key goes on admitting")
+		require.NoError(t, s.UpdateProfile(t.Context(), certstore.Profile{Addresses: []string{"10.0.0.3:9443"}, Attributes: was.Attributes}))
+		newest, err := s.Snapshot().ByName("m0")
+		require.NoError(t, err)
+		require.NotEqual(t, was.Key, newest.Key)
+		require.Equal(t, []string{"10.0.0.3:9443"}, newest.Addresses, "the name means the next key, which is reached at the same place")
+
+		require.NoError(t, s.SwitchIdentity(t.Context()))
+		require.NoError(t, s.SwitchIdentity(t.Context()))
+		require.NoError(t, s.Rotate(t.Context()), "one is under way")
+		require.Equal(t, certstore.RotationSwitched, s.Rotation())
+		require.Equal(t, newest.Key, s.Identity().KeyID())
+		require.NoError(t, s.RetireIdentity(t.Context()))
+		require.Equal(t, certstore.RotationNone, s.Rotation())
+		require.ErrorIs(t, s.RetireIdentity(t.Context()), certstore.ErrNoRotation)
+		require.True(t, s.Snapshot().Gone(id.KeyID()))
+		require.Equal(t, "m0 m1 m2", names(s.Snapshot()))
+
+		now, err := s.Snapshot().ByName("m0")
+		require.NoError(t, err)
+		require.Equal(t, was.Attributes, now.Attributes)
+		require.Equal(t, was.Rights, now.Rights)
+		require.Equal(t, id.Certificate().PublicKeyAlgorithm, now.Certificate.PublicKeyAlgorithm)
+		require.Equal(t, id.Certificate().SignatureAlgorithm, now.Certificate.SignatureAlgorithm)
+		length := func(c *x509.Certificate) time.Duration { return c.NotAfter.Sub(c.NotBefore) }
+		require.InDelta(t, length(id.Certificate()), length(now.Certificate), float64(time.Second))
+		require.Equal(t, now.Certificate.NotAfter, s.Identity().Expires())
+		require.NoError(t, s.Close())
+
+		// What was loaded before the rotation stands for what is there now.
+		s = opened(t, dir, id)
+		require.Equal(t, now.Key, s.Identity().KeyID())
+		require.NoError(t, rotateAll(s), "and again")
+		require.Equal(t, "m0 m1 m2", names(s.Snapshot()))
+		require.Len(t, s.Snapshot().Machine(id.KeyID()), 3)
+	}
+}
+
+// A key without the right to admit hands over once. After a crash the same hand-over counts, and no second one is issued.
+func TestRotationWithoutRights(t *testing.T) {
+	admin, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: "admin", Algorithm: certstore.Ed25519})
+	require.NoError(t, err)
+	first := openMemory(t, admin)
+	require.NoError(t, first.Bootstrap(t.Context()))
+	dir := t.TempDir()
+	id, err := certstore.LoadOrCreateIdentity(dir, edwards)
+	require.NoError(t, err)
+	weak := request(id)
+	weak.Rights = certstore.NoRights
+	_, err = first.Admit(t.Context(), weak)
+	require.NoError(t, err)
+	s := opened(t, dir, id)
+	_, err = s.Adopt(t.Context(), adoption(first))
+	require.NoError(t, err)
+
+	require.NoError(t, s.Rotate(t.Context()))
+	n := len(s.Statements())
+	require.NoError(t, s.Close())
+	s = opened(t, dir, id)
+	require.Equal(t, certstore.RotationAnnounced, s.Rotation())
+	require.NoError(t, s.Rotate(t.Context()))
+	require.Len(t, s.Statements(), n)
+	require.NoError(t, s.Close())
+
+	// Its next key is lost: there is no second heir, on disk or in the store.
+	lost := filepath.Join(t.TempDir(), "lost")
+	require.NoError(t, os.Rename(filepath.Join(dir, "identity.next"), lost))
+	s = opened(t, dir, id)
+	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrNotAllowed)
+	require.NoDirExists(t, filepath.Join(dir, "identity.next"))
+	key := newP256(t)
+	cert, keyPEM := encodeIdentity(t, mintCertificate(t, "m0", key), key)
+	require.NoError(t, certstore.StageIdentity(dir, cert, keyPEM, nil))
+	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrNotAllowed)
+	require.Len(t, s.Statements(), n)
+
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "identity.next")))
+	require.NoError(t, os.Rename(lost, filepath.Join(dir, "identity.next")))
+	require.NoError(t, s.Close())
+	s = opened(t, dir, id)
+	require.NoError(t, rotateAll(s))
+	require.Equal(t, "admin m0", names(s.Snapshot()))
+	require.NoError(t, rotateAll(s), "each key hands over once")
+	require.Equal(t, "admin m0", names(s.Snapshot()))
+}
+
+// A next key that was announced and lost makes way for another.
+func TestRotationAfterNextKeyIsLost(t *testing.T) {
+	s, dir := onDisk(t, people(t, 2)[1])
+	require.NoError(t, s.Rotate(t.Context()))
+	lost, err := s.Snapshot().ByName("m0")
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "identity.next")))
+	s = opened(t, dir, s.Identity())
+	require.Equal(t, certstore.RotationNone, s.Rotation())
+	require.NoError(t, s.Rotate(t.Context()))
+	require.True(t, s.Snapshot().Gone(lost.Key))
+	_, err = s.Snapshot().ByName("m0")
+	require.NoError(t, err)
+	require.NoError(t, rotateAll(s))
+	require.Equal(t, "m0 m1", names(s.Snapshot()))
+}
+
+func TestStageIdentityRefuses(t *testing.T) {
+	s, dir := onDisk(t)
+	present, err := os.ReadFile(filepath.Join(dir, "identity", "cert.pem"))
+	require.NoError(t, err)
+	presentKey, err := os.ReadFile(filepath.Join(dir, "identity", "key.pem"))
+	require.NoError(t, err)
+	key := newP256(t)
+	cert, keyPEM := encodeIdentity(t, mintCertificate(t, "m0", key), key)
+	named, namedKey := encodeIdentity(t, mintCertificate(t, "other", key), key)
+	old, oldKey := encodeIdentity(t, mintCertificate(t, "m0", key, validFrom(-2*time.Hour, -time.Hour)), key)
+	before := content(t, dir)
+	for reason, row := range map[string]struct {
+		dir       string
+		cert, key []byte
+		want      error
+	}{
+		"nothing there":  {t.TempDir(), cert, keyPEM, certstore.ErrNoIdentity},
+		"no directory":   {filepath.Join(dir, "absent"), cert, keyPEM, certstore.ErrNoIdentity},
+		"same key":       {dir, present, presentKey, certstore.ErrIdentity},
+		"other name":     {dir, named, namedKey, certstore.ErrIdentity},
+		"key of another": {dir, cert, presentKey, certstore.ErrIdentity},
+		"no key":         {dir, cert, nil, certstore.ErrIdentity},
+		"no certificate": {dir, nil, keyPEM, certstore.ErrIdentity},
+	} {
+		require.ErrorIs(t, certstore.StageIdentity(row.dir, row.cert, row.key, nil), row.want, reason)
+		require.Equal(t, before, content(t, dir), reason)
+	}
+	require.NoError(t, certstore.StageIdentity(dir, old, oldKey, nil))
+	require.NoError(t, certstore.StageIdentity(dir, old, oldKey, nil), "the same again")
+	require.ErrorIs(t, certstore.StageIdentity(dir, cert, keyPEM, nil), certstore.ErrStaged)
+	n := len(s.Statements())
+	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrValidity, "an expired certificate")
+	require.NoError(t, os.Remove(filepath.Join(dir, "identity.next", "key.pem")))
+	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrIdentityIncomplete, "half of one is not replaced")
+	require.ErrorIs(t, certstore.StageIdentity(dir, cert, keyPEM, nil), certstore.ErrStaged)
+	require.Len(t, s.Statements(), n)
+}
+
+// Certificates of an own authority are followed by such, and never by a self-signed one.
+func TestRotationOfAnAuthoritysCertificate(t *testing.T) {
+	authority, key, next := newP256(t), newP256(t), newP256(t)
+	parent := mintCertificate(t, "authority", authority, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
+	issued := func(key crypto.Signer) (cert, keyPEM []byte) {
+		cert, keyPEM = encodeIdentity(t, mintIssued(t, "m0", key.Public(), parent, authority), key)
+		chain, _ := encodeIdentity(t, parent, authority)
+		return append(cert, chain...), keyPEM
+	}
+	dir := t.TempDir()
+	cert, keyPEM := issued(key)
+	place(t, dir, map[string][]byte{"cert.pem": cert, "key.pem": keyPEM})
+	id, err := certstore.LoadIdentity(dir, nil)
+	require.NoError(t, err)
+	require.False(t, id.SelfSigned())
+	s := opened(t, dir, id)
+	require.NoError(t, s.Bootstrap(t.Context()))
+	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrForeignIdentity)
+	require.NoDirExists(t, filepath.Join(dir, "identity.next"))
+	cert, keyPEM = issued(next)
+	require.NoError(t, certstore.StageIdentity(dir, cert, keyPEM, nil))
+	require.NoError(t, rotateAll(s))
+	require.False(t, s.Identity().SelfSigned())
+	require.Len(t, s.Identity().Chain(), 2, "with its authorities")
+	require.NoError(t, s.Close())
+	id, err = certstore.LoadIdentity(dir, nil)
+	require.NoError(t, err)
+	require.Equal(t, s.Identity().Fingerprint(), id.Fingerprint())
+}
+
+// Identities that are not on disk rotate in memory; until the end, the store is opened with the former one.
+func TestRotateTo(t *testing.T) {
+	former, next := mintIdentity(t, "m0"), mintIdentity(t, "m0")
+	backend := certstore.NewMemoryBackend()
+	s, err := certstore.OpenBackend(backend, former)
+	require.NoError(t, err)
+	require.NoError(t, s.Bootstrap(t.Context()))
+	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrForeignIdentity)
+	require.ErrorIs(t, s.RotateTo(t.Context(), former), certstore.ErrIdentity)
+	require.ErrorIs(t, s.RotateTo(t.Context(), mintIdentity(t, "m1")), certstore.ErrIdentity)
+	require.NoError(t, s.RotateTo(t.Context(), next))
+	require.NoError(t, s.RotateTo(t.Context(), next))
+	require.ErrorIs(t, s.RotateTo(t.Context(), mintIdentity(t, "m0")), certstore.ErrStaged)
+	require.NoError(t, s.SwitchIdentity(t.Context()))
+	require.Equal(t, certstore.RotationSwitched, s.Rotation())
+	n := len(s.Statements())
+
+	again := openMemory(t, former)
+	_, err = again.Adopt(t.Context(), adoption(s)) // the same store, opened by the program that crashed
+	require.NoError(t, err)
+	for _, s := range []*certstore.Store{s, again} {
+		require.NoError(t, s.RotateTo(t.Context(), next))
+		require.LessOrEqual(t, len(s.Statements()), n+1)
+		require.NoError(t, s.SwitchIdentity(t.Context()))
+		require.NoError(t, s.RetireIdentity(t.Context()))
+		require.Equal(t, next.KeyID(), s.Identity().KeyID())
+		require.Equal(t, "m0", names(s.Snapshot()))
+	}
+	require.NoError(t, s.Close())
+}
+
+// A former key that admitted more than a removal can keep: its successor admits the rest anew.
+func TestRetireIdentityKeepsEverybody(t *testing.T) {
+	s, _ := onDisk(t)
+	cluster, _ := s.Cluster()
+	l := &ledger{t: t, cluster: cluster}
+	for i := range certstore.MaxKeep + 2 {
+		id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: "x" + strconv.Itoa(i), Algorithm: certstore.Ed25519})
+		require.NoError(t, err)
+		l.admit(s.Identity(), id)
+	}
+	_, err := s.Merge(t.Context(), l.all)
+	require.NoError(t, err)
+	before := s.Snapshot().Len()
+	require.NoError(t, rotateAll(s))
+	require.Equal(t, before, s.Snapshot().Len())
+}
+
+func TestDestroyIdentity(t *testing.T) {
+	require.NoError(t, certstore.DestroyIdentity(filepath.Join(t.TempDir(), "absent")))
+	s, dir := onDisk(t)
+	require.NoError(t, s.Rotate(t.Context()))
+	require.NoError(t, s.SwitchIdentity(t.Context()))
+	key := newP256(t)
+	cert, keyPEM := encodeIdentity(t, mintCertificate(t, "m0", key), key)
+	require.NoError(t, certstore.StageIdentity(dir, cert, keyPEM, nil))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "identity", "key.pem.new"), keyPEM, 0o600))
+	texts := keyTexts(t, dir)
+	require.Len(t, texts, 3)
+	require.NoError(t, s.Close())
+
+	// What has another name to the same file sees that the key is overwritten, and not only forgotten.
+	linked := filepath.Join(t.TempDir(), "linked")
+	require.NoError(t, os.Link(filepath.Join(dir, "identity", "key.pem"), linked))
+	require.NoError(t, certstore.DestroyIdentity(dir))
+	data, err := os.ReadFile(linked)
+	require.NoError(t, err)
+	require.NotEmpty(t, data)
+	require.Equal(t, make([]byte, len(data)), data)
+	require.Empty(t, dirs(t, dir))
+	for _, text := range texts {
+		require.False(t, holdsKey(t, dir, text))
+	}
+	require.NoError(t, certstore.DestroyIdentity(dir))
+	_, err = certstore.LoadIdentity(dir, nil)
+	require.ErrorIs(t, err, certstore.ErrNoIdentity)
+}
+
+// What no crash leaves is an error, and stays as it is.
+func TestIdentityDirectoriesOutOfOrder(t *testing.T) {
+	for _, left := range []string{"identity.next", "identity.old"} {
+		dir := t.TempDir()
+		_, err := certstore.LoadOrCreateIdentity(dir, edwards)
+		require.NoError(t, err)
+		require.NoError(t, os.Rename(filepath.Join(dir, "identity"), filepath.Join(dir, left)))
+		before := content(t, dir)
+		_, err = certstore.LoadIdentity(dir, nil)
+		require.ErrorIs(t, err, certstore.ErrIdentityIncomplete)
+		_, err = certstore.LoadOrCreateIdentity(dir, edwards)
+		require.ErrorIs(t, err, certstore.ErrIdentityIncomplete)
+		require.Equal(t, before, content(t, dir))
+	}
+
+	// A former identity that is damaged cannot remove itself: it is reported, and not forgotten.
+	s, dir := onDisk(t)
+	require.NoError(t, s.Rotate(t.Context()))
+	require.NoError(t, s.SwitchIdentity(t.Context()))
+	require.NoError(t, s.Close())
+	require.NoError(t, os.Remove(filepath.Join(dir, "identity.old", "key.pem")))
+	s = opened(t, dir, s.Identity())
+	require.Equal(t, certstore.RotationSwitched, s.Rotation())
+	require.ErrorIs(t, s.RetireIdentity(t.Context()), certstore.ErrIdentityIncomplete)
+	require.DirExists(t, filepath.Join(dir, "identity.old"))
+	require.NoError(t, s.Close())
+
+	// An identity that was never this cluster's is not retired, and nothing is moved onto it.
+	stranger := t.TempDir()
+	_, err := certstore.LoadOrCreateIdentity(stranger, edwards)
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "identity.old")))
+	require.NoError(t, os.Rename(filepath.Join(stranger, "identity"), filepath.Join(dir, "identity.old")))
+	s = opened(t, dir, s.Identity())
+	require.Equal(t, certstore.RotationNone, s.Rotation())
+	require.NoError(t, s.Rotate(t.Context()))
+	before := content(t, dir)
+	require.Error(t, s.SwitchIdentity(t.Context()))
+	require.Equal(t, before, content(t, dir))
+}
