@@ -40,7 +40,7 @@ func SetLimits(s *Store, admits, profiles, resigned, orphans int) {
 }
 
 // ParseTrustFile is the loader of the file backend without the file.
-func ParseTrustFile(data []byte) (Batch, int64, error) { return parseTrustFile(data, 0) }
+func ParseTrustFile(data []byte) (Batch, int64, error) { return ParseCheckedFile(data, 0) }
 
 // AppendLine encodes a batch as the file backend does.
 func AppendLine(dst []byte, batch Batch) ([]byte, error) { return appendLine(dst, batch) }
@@ -98,6 +98,8 @@ func (f *FaultyFile) Sync() error {
 	return nil
 }
 
+func (f *FaultyFile) Stat() (fs.FileInfo, error) { return diskInfo{"", &inode{data: f.Data}}, nil }
+
 func (f *FaultyFile) Close() error { return nil }
 
 // FaultyDirectory is where a FaultyFile stands.
@@ -110,7 +112,7 @@ func (FaultyDirectory) Remove(string) error                             { return
 
 // NewFaultyBackend returns a file backend on f.
 func NewFaultyBackend(f *FaultyFile) Backend {
-	return &fileBackend{dir: FaultyDirectory{}, path: "faulty", file: f, release: func() error { return nil }}
+	return &fileBackend{dir: FaultyDirectory{}, path: "faulty", file: f, parse: parseLines, release: func() error { return nil }}
 }
 
 // KeyIDOfSPKI is the id of a key that has no certificate.

@@ -31,6 +31,8 @@ type fileBackend struct {
 	sum      hash.Hash        // SHA-256 of these bytes
 	identity func() *Identity // who vouches for what was verified; nil: nobody, and nobody is believed
 	checked  checkpoint       // the one on disk
+	step     int64            // how many bytes make a new one worth its signature
+	parse    func(lines []byte, checked int64) (Batch, error)
 	cluster  ClusterID
 	broken   error // why no more can be written
 	release  func() error
@@ -73,7 +75,10 @@ func openFileBackend(root directory, lock func() (release func() error, err erro
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
-	return &fileBackend{dir: root, path: filepath.Join(root.Name(), trustFile), file: trust, release: release}, nil
+	return &fileBackend{
+		dir: root, path: filepath.Join(root.Name(), trustFile), file: trust,
+		step: checkpointStep, parse: parseLines, release: release,
+	}, nil
 }
 
 // makeDir makes dir and the directories above it that are missing, and their entries durable.
@@ -151,13 +156,17 @@ func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 	if err := ctx.Err(); err != nil {
 		return Batch{}, err
 	}
-	data, err := io.ReadAll(io.NewSectionReader(b.file, 0, 1<<62))
+	data, err := readWhole(b.file)
 	if err != nil {
 		return Batch{}, fmt.Errorf("certstore: read %s: %w", b.path, err)
 	}
+	size, err := wholeLines(data)
+	if err != nil {
+		return Batch{}, fmt.Errorf("%w: %s", err, b.path)
+	}
 	b.sum = sha256.New()
-	b.checked = b.readCheckpoint(data)
-	batch, size, err := parseTrustFile(data, b.checked.size)
+	b.checked = b.readCheckpoint(data[:size])
+	batch, err := b.parse(data[:size], b.checked.size)
 	if corrupt := (*CorruptError)(nil); errors.As(err, &corrupt) {
 		corrupt.File = b.path
 	}
@@ -165,14 +174,27 @@ func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 		return Batch{}, err
 	}
 	if size < int64(len(data)) {
-		if err := errors.Join(b.file.Truncate(size), b.file.Sync()); err != nil {
+		if err := b.file.Truncate(size); err != nil {
 			return Batch{}, fmt.Errorf("certstore: cut off the unfinished end of %s: %w", b.path, err)
 		}
+	}
+	if err := b.file.Sync(); err != nil { // a process that was killed may have left a line that is whole and not yet durable
+		return Batch{}, fmt.Errorf("certstore: flush %s: %w", b.path, err)
 	}
 	b.sum.Write(data[b.checked.size:size])
 	b.loaded, b.size, b.cluster = true, size, batch.Cluster
 	b.writeCheckpoint()
 	return batch, nil
+}
+
+func readWhole(f file) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, info.Size())
+	_, err = io.ReadFull(io.NewSectionReader(f, 0, info.Size()), data)
+	return data, err
 }
 
 // Append writes one line and makes it durable. What cannot be written whole is taken back.

@@ -67,7 +67,7 @@ func parseCheckpoint(text []byte, id *Identity) (checkpoint, error) {
 	return c, verifySignature(id.publicKeyDER(), c.message(), line.Signature)
 }
 
-// readCheckpoint returns the checkpoint that holds for data, the content of the file, and leaves the hash of what it covers in
+// readCheckpoint returns the checkpoint that holds for data, the whole lines of the file, and leaves the hash of what it covers in
 // b.sum. Whatever is wrong with it makes it the zero checkpoint, so that everything is verified.
 func (b *fileBackend) readCheckpoint(data []byte) checkpoint {
 	if b.identity == nil {
@@ -92,11 +92,11 @@ func (b *fileBackend) readCheckpoint(data []byte) checkpoint {
 // writeCheckpoint covers all lines, once enough have been added or another key signs for this machine. A checkpoint that
 // cannot be written costs time at the next opening and nothing else, so failure is no error.
 func (b *fileBackend) writeCheckpoint() {
-	if b.identity == nil || b.size < checkpointStep {
+	if b.identity == nil || b.size < b.step {
 		return
 	}
 	id := b.identity()
-	if b.checked.key == id.KeyID() && b.size-b.checked.size < checkpointStep {
+	if b.checked.key == id.KeyID() && b.size-b.checked.size < b.step {
 		return
 	}
 	c := checkpoint{size: b.size, hash: Digest(b.sum.Sum(nil)), key: id.KeyID()}

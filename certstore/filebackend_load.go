@@ -13,16 +13,29 @@ const fileStart = `{"format":`
 // sector is the least number of bytes that a disk stores, or not.
 const sector = 512
 
-// parseTrustFile returns what a file with this content holds, and how many of its bytes are whole lines. A last line
-// without a line feed was never finished, so what it was to say never happened: it is left out. Any other fault is a
-// *CorruptError or ErrForeignFile. The first checked bytes are whole lines that went through here before and need not be
-// verified again. It is pure, and total.
+// parseTrustFile returns what a file with this content holds, and how many of its bytes are whole lines.
 func parseTrustFile(data []byte, checked int64) (Batch, int64, error) {
-	if !isOurs(data) {
-		return Batch{}, 0, fmt.Errorf("%w: it does not begin like a trust store", ErrForeignFile)
+	size, err := wholeLines(data)
+	if err != nil {
+		return Batch{}, 0, err
 	}
-	end := bytes.LastIndexByte(data, '\n') + 1
-	lines := splitLines(data[:end], checked)
+	batch, err := parseLines(data[:size], checked)
+	return batch, size, err
+}
+
+// wholeLines returns how many of the first bytes of a file with this content are whole lines. A last line without a line
+// feed was never finished, so what it was to say never happened. What is no file of ours is ErrForeignFile.
+func wholeLines(data []byte) (int64, error) {
+	if !isOurs(data) {
+		return 0, fmt.Errorf("%w: it does not begin like a trust store", ErrForeignFile)
+	}
+	return int64(bytes.LastIndexByte(data, '\n') + 1), nil
+}
+
+// parseLines returns what whole lines hold. Every fault is a *CorruptError or ErrForeignFile. The first checked bytes are
+// lines that went through here before and need not be verified again. It is pure, and total.
+func parseLines(data []byte, checked int64) (Batch, error) {
+	lines := splitLines(data, checked)
 	inParallel(len(lines), func(i int) { lines[i].decode() })
 	var cluster ClusterID
 	var jobs []verification
@@ -35,7 +48,7 @@ func parseTrustFile(data []byte, checked int64) (Batch, int64, error) {
 			l.err = ErrOtherCluster
 		}
 		if l.err != nil {
-			return Batch{}, 0, faultyLine(i+1, l.err)
+			return Batch{}, faultyLine(i+1, l.err)
 		}
 		for k := range l.content.Statements {
 			jobs = append(jobs, verification{entry: &l.content.Statements[k], line: i + 1, checked: l.checked})
@@ -45,11 +58,11 @@ func parseTrustFile(data []byte, checked int64) (Batch, int64, error) {
 	batch := Batch{Cluster: cluster, Statements: make([]*Statement, len(jobs))}
 	for i := range jobs {
 		if jobs[i].err != nil {
-			return Batch{}, 0, faultyLine(jobs[i].line, jobs[i].err)
+			return Batch{}, faultyLine(jobs[i].line, jobs[i].err)
 		}
 		batch.Statements[i] = jobs[i].statement
 	}
-	return batch, int64(end), nil
+	return batch, nil
 }
 
 func faultyLine(number int, err error) error {

@@ -178,6 +178,7 @@ func TestFileBackendWithoutSync(t *testing.T) {
 	b := certstore.NewFaultyBackend(file)
 	_, err := b.Load(ctx)
 	require.NoError(t, err)
+	file.Synced = 0
 	require.NoError(t, b.Append(ctx, all[0]))
 	require.Equal(t, 2, file.Synced, "no line feed before the line is durable, no success before the line feed is")
 
