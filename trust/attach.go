@@ -17,8 +17,10 @@ import (
 // Attach makes srv serve members, and joiners while something is open:
 //
 //   - srv.TLSConfig becomes TLS 1.3 with this machine's identity. A peer must show the certificate of a current member;
-//     one that is not passes the TLS handshake only with the join protocol's ALPN, and only while a session is open.
-//   - Connections with that ALPN are served by the join handler alone, so that no handler of srv ever sees a stranger.
+//     one that is not passes the TLS handshake only with the join protocol's ALPN, and only while a session is open, or
+//     with that of introductions.
+//   - Connections with that ALPN are served by the join handler alone, so that no handler of srv ever sees a stranger. The same
+//     holds for introductions, by which members that lost sight of each other prove themselves: another ALPN, another handler.
 //   - Deadlines for the TLS handshake and the request header are set where srv has none (10 s).
 //
 // Call it before srv serves, with srv.TLSConfig nil; then srv.ServeTLS(store.Guard(listener), "", ""), so that the connections of a member that is removed end too.
@@ -32,7 +34,7 @@ func (s *Service) Attach(srv *http.Server) error {
 	}
 	srv.TLSConfig = s.store.ServerTLS(certstore.ServerTLSConfig{
 		NextProtos: []string{"h2", "http/1.1"},
-		Strangers:  map[string]func() bool{Protocol: s.openToStrangers},
+		Strangers:  map[string]func() bool{Protocol: s.openToStrangers, IntroduceProtocol: s.inCluster},
 	})
 	if srv.TLSNextProto == nil {
 		srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
@@ -45,17 +47,19 @@ func (s *Service) Attach(srv *http.Server) error {
 	if srv.ReadHeaderTimeout == 0 {
 		srv.ReadHeaderTimeout = s.limits.RequestTime
 	}
-	inner, end := s.joinServer()
-	srv.RegisterOnShutdown(end)
-	srv.TLSNextProto[Protocol] = func(_ *http.Server, conn *tls.Conn, _ http.Handler) { s.serveStranger(inner, conn) }
+	for protocol, handler := range map[string]http.Handler{Protocol: s.joinHandler(), IntroduceProtocol: s.introduceHandler()} {
+		inner, end := s.strangersServer(handler)
+		srv.RegisterOnShutdown(end)
+		srv.TLSNextProto[protocol] = func(_ *http.Server, conn *tls.Conn, _ http.Handler) { s.serveStranger(inner, conn) }
+	}
 	return nil
 }
 
-// joinServer returns the HTTP/1.1 server behind the join protocol's ALPN, and what ends it.
-func (s *Service) joinServer() (*http.Server, func()) {
+// strangersServer returns the HTTP/1.1 server behind an ALPN for strangers, and what ends it.
+func (s *Service) strangersServer(handler http.Handler) (*http.Server, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	inner := &http.Server{
-		Handler:           s.joinHandler(),
+		Handler:           handler,
 		ReadHeaderTimeout: s.limits.RequestTime,
 		ReadTimeout:       s.limits.RequestTime,
 		WriteTimeout:      s.limits.PollTime + s.limits.RequestTime,

@@ -79,6 +79,9 @@ func (e *minorityError) Unwrap() error { return ErrNoMajority }
 // says more.
 var errStore = errors.New("trust: the member set could not be stored")
 
+// errUnproven says that a peer did not prove to be who it has to be.
+var errUnproven = errors.New("trust: the peer's certificate is not that of a member, and it has shown nothing that makes it one")
+
 // Errors that stay inside: strangers see one and the same refusal for all of them, proved peers are told the text.
 var (
 	errRefuse    = errors.New("refused")

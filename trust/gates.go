@@ -20,9 +20,11 @@ type exchange struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	endpoint string
+	protocol string // the ALPN that this connection must have
 	now      time.Time
 	source   netip.Addr
-	peer     certstore.Fingerprint // proved by this TLS connection
+	leaf     *x509.Certificate     // proved by this TLS connection
+	peer     certstore.Fingerprint // of leaf
 	creds    hmacauth.Credentials
 	hs       *handshake
 	body     []byte
@@ -72,7 +74,10 @@ func signedGates() []gate {
 // gateSize refuses Expect as well: "100 Continue" would tell a stranger how far its request came.
 func (s *Service) gateSize(x *exchange) error {
 	most := s.limits.Body
-	if x.endpoint == hmacauth.EndpointHello {
+	switch {
+	case x.protocol == IntroduceProtocol:
+		most = maxIntroduceBody
+	case x.endpoint == hmacauth.EndpointHello:
 		most = min(most, maxHelloBody) // whoever sends it is a stranger still
 	}
 	if x.r.ContentLength < 0 || x.r.ContentLength > int64(most) || x.r.Header.Get("Expect") != "" {
@@ -122,19 +127,19 @@ func (s *Service) gateHeader(x *exchange) error {
 
 // gatePeer takes the certificate that this very connection proved; connections are pooled, so each request is looked at.
 func (s *Service) gatePeer(x *exchange) error {
-	leaf, err := provedLeaf(x.r.TLS)
+	leaf, err := provedLeaf(x.r.TLS, x.protocol)
 	if err != nil {
 		return err
 	}
-	x.peer = certstore.FingerprintOf(leaf)
+	x.leaf, x.peer = leaf, certstore.FingerprintOf(leaf)
 	return nil
 }
 
 // provedLeaf returns the certificate whose key the peer proved to hold in this very connection: not in an earlier one
 // that this one resumed.
-func provedLeaf(state *tls.ConnectionState) (*x509.Certificate, error) {
+func provedLeaf(state *tls.ConnectionState, protocol string) (*x509.Certificate, error) {
 	if state == nil || !state.HandshakeComplete || state.DidResume || state.Version < tls.VersionTLS13 ||
-		state.NegotiatedProtocol != Protocol || len(state.PeerCertificates) == 0 {
+		state.NegotiatedProtocol != protocol || len(state.PeerCertificates) == 0 {
 		return nil, errRefuse
 	}
 	return state.PeerCertificates[0], nil
@@ -186,16 +191,20 @@ func (s *Service) pass(x *exchange, gates []gate) bool {
 		if err == nil {
 			continue
 		}
-		s.log.Debug("join request refused", "endpoint", x.endpoint, "gate", g.name, "source", x.source)
-		var limited *ratelimit.LimitedError
-		if errors.As(err, &limited) {
-			refuseForNow(x.w, limited)
-		} else {
-			refuse(x.w)
-		}
+		s.refuseFor(x, g.name, err)
 		return false
 	}
 	return true
+}
+
+func (s *Service) refuseFor(x *exchange, gate string, err error) {
+	s.log.Debug("stranger's request refused", "endpoint", x.endpoint, "gate", gate, "source", x.source)
+	var limited *ratelimit.LimitedError
+	if errors.As(err, &limited) {
+		refuseForNow(x.w, limited)
+	} else {
+		refuse(x.w)
+	}
 }
 
 const refusal = `{"error":"refused"}`

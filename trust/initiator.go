@@ -33,7 +33,7 @@ func (s *Service) joinHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		endpoint, ours := strings.CutPrefix(r.URL.Path, pathPrefix)
 		fn, signed := answer[endpoint]
-		x := &exchange{w: w, r: r, endpoint: endpoint, now: time.Now(), source: sourceOf(r)}
+		x := &exchange{w: w, r: r, endpoint: endpoint, protocol: Protocol, now: time.Now(), source: sourceOf(r)}
 		switch {
 		case r.Method != http.MethodPost || !ours:
 			refuse(w)

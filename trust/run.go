@@ -70,7 +70,7 @@ func (d *distributor) follow(snapshot *certstore.Snapshot) {
 // callable returns the names of the members that can be called: with an address, and nobody else's name. A machine that
 // is no member itself calls nobody.
 func (d *distributor) callable(snapshot *certstore.Snapshot) []string {
-	if !d.service.isMember(snapshot) {
+	if !d.service.memberIn(snapshot) {
 		return nil
 	}
 	var names []string

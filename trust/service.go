@@ -39,15 +39,17 @@ type Config struct {
 // Service is a member's side of microtrust: it opens trust sessions, answers joiners, and keeps the store in step with
 // the other members while [Service.Run] runs. It is safe for concurrent use.
 type Service struct {
-	store     *certstore.Store
-	log       *slog.Logger
-	limits    Limits
-	sync      time.Duration
-	replica   *replica
-	contacts  *contacts
-	serving   turnstile
-	admission *ratelimit.Admission
-	attempts  *ratelimit.Attempts
+	store    *certstore.Store
+	log      *slog.Logger
+	limits   Limits
+	sync     time.Duration
+	replica  *replica
+	contacts *contacts
+	serving  turnstile
+
+	introducing chan struct{} // held by the one introduction whose statements are verified now
+	admission   *ratelimit.Admission
+	attempts    *ratelimit.Attempts
 
 	handshakes handshakes
 	strangers  *ratelimit.Table[*strangerConn, *strangerConn]
@@ -81,16 +83,18 @@ func NewService(cfg Config) (*Service, error) {
 	}
 	orDefault(&cfg.Sync, 5*time.Second)
 	return &Service{
-		store:      cfg.Store,
-		log:        cfg.Logger,
-		limits:     limits,
-		sync:       cfg.Sync,
-		replica:    newReplica(cfg.Store),
-		contacts:   newContacts(cfg.Sync),
-		admission:  admission,
-		attempts:   attempts,
-		handshakes: newHandshakes(limits.Handshakes),
-		strangers:  ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
+		store:    cfg.Store,
+		log:      cfg.Logger,
+		limits:   limits,
+		sync:     cfg.Sync,
+		replica:  newReplica(cfg.Store),
+		contacts: newContacts(cfg.Sync),
+
+		introducing: make(chan struct{}, 1),
+		admission:   admission,
+		attempts:    attempts,
+		handshakes:  newHandshakes(limits.Handshakes),
+		strangers:   ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
 	}, nil
 }
 

@@ -76,7 +76,7 @@ func (s *Service) Standing() error {
 	if snapshot.Cluster().IsZero() {
 		return ErrNoCluster
 	}
-	if !s.isMember(snapshot) {
+	if !s.memberIn(snapshot) {
 		return ErrRemoved
 	}
 	machines, met := map[string]bool{}, 1
@@ -95,9 +95,9 @@ func (s *Service) Standing() error {
 	return nil
 }
 
-// isMember reports whether this machine's present key is that of a member.
-func (s *Service) isMember(snapshot *certstore.Snapshot) bool {
-	_, ok := snapshot.ByKey(s.store.Identity().KeyID())
+// memberIn reports whether the certificate that this machine presents now is that of a member.
+func (s *Service) memberIn(snapshot *certstore.Snapshot) bool {
+	_, ok := snapshot.ByCertificate(s.store.Identity().Certificate().Raw)
 	return ok
 }
 

@@ -1,0 +1,236 @@
+package trust
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/internal/wire"
+	"github.com/microtrust/microtrust/ratelimit"
+)
+
+// IntroduceProtocol is the ALPN by which two machines that do not know each other's present certificate prove themselves with
+// signed statements (docs/protocol.md, section "Introductions").
+const IntroduceProtocol = "microtrust/2-introduce"
+
+const introducePath = pathPrefix + "introduce"
+
+// Sizes of introductions. They are part of the protocol.
+const (
+	maxIntroduction      = 256       // statements in one message
+	maxIntroductionBytes = 256 << 10 // bytes of them
+	maxIntroduceBody     = 384 << 10 // bytes of a body
+	statementsPerRequest = 16        // verifying so many costs as much of the admission as a request
+)
+
+type introduceRequest struct {
+	Cluster    string          `json:"cluster"`
+	Statements [][]byte        `json:"statements,omitempty"` // what makes the caller's certificate a member's
+	Ext        json.RawMessage `json:"ext,omitempty"`
+}
+
+type introduceReply struct {
+	Answer     string          `json:"answer"`
+	Statements [][]byte        `json:"statements,omitempty"` // what makes the server's certificate a member's, or shows the removal
+	Ext        json.RawMessage `json:"ext,omitempty"`
+}
+
+// The answers of an introduction.
+const (
+	answerKnown   = "known"
+	answerUnknown = "unknown"
+	answerRemoved = "removed"
+)
+
+// inCluster tells the TLS layer whether introductions are possible.
+func (s *Service) inCluster() bool {
+	_, in := s.store.Cluster()
+	return in
+}
+
+func introduceGates() []gate {
+	return []gate{
+		{"size", (*Service).gateSize},
+		{"limits", (*Service).gateLimits},
+		{"peer", (*Service).gatePeer},
+		{"body", (*Service).gateBody},
+	}
+}
+
+// introduceHandler is all that a connection with the ALPN of introductions reaches.
+func (s *Service) introduceHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{w: w, r: r, endpoint: "introduce", protocol: IntroduceProtocol, now: time.Now(), source: sourceOf(r)}
+		if r.Method != http.MethodPost || r.URL.Path != introducePath {
+			refuse(w)
+			return
+		}
+		if !s.pass(x, introduceGates()) {
+			return
+		}
+		reply, err := s.answerIntroduction(x)
+		if err != nil {
+			s.refuseFor(x, "statements", err)
+			return
+		}
+		encoded, err := wire.EncodeJSON(reply)
+		if err != nil {
+			refuse(w)
+			return
+		}
+		writeReply(w, encoded)
+	})
+}
+
+// answerIntroduction answers whoever proved the certificate of x. Somebody who is no member, never was one and shows nothing
+// that makes it one learns nothing, whatever the reason.
+func (s *Service) answerIntroduction(x *exchange) (introduceReply, error) {
+	unknown := introduceReply{Answer: answerUnknown}
+	var req introduceRequest
+	var cluster certstore.ClusterID
+	if err := wire.DecodeJSON(x.body, &req); err != nil {
+		return unknown, err
+	}
+	if readHex(cluster[:], "cluster", req.Cluster) != nil || cluster != s.cluster() {
+		return unknown, nil
+	}
+	evidence := s.store.Evidence()
+	if reply, ok := s.recognise(x, evidence); ok || len(req.Statements) == 0 {
+		return reply, nil
+	}
+	// One at a time: verifying what strangers send must not take more than one processor.
+	select {
+	case s.introducing <- struct{}{}:
+		defer func() { <-s.introducing }()
+	case <-x.r.Context().Done():
+		return unknown, x.r.Context().Err()
+	}
+	chain, err := parseChain(cluster, req.Statements, func() error { return s.admission.Admit(time.Now(), x.source) },
+		certstore.KindAdmit, certstore.KindProfile)
+	if err != nil {
+		s.log.Debug("introduction refused", "source", x.source, "error", err)
+		if errors.As(err, new(*ratelimit.LimitedError)) {
+			return unknown, err
+		}
+		return unknown, nil
+	}
+	evidence = s.store.Evidence(chain...)
+	if m, ok := evidence.Snapshot().ByCertificate(x.leaf.Raw); ok {
+		if _, err := s.store.Merge(x.r.Context(), chain); err != nil {
+			s.log.Warn("a member's proof cannot be stored", "member", m.Name, "error", err)
+			return unknown, nil
+		}
+		s.log.Info("a member proved its certificate", "member", m.Name, "fingerprint", m.Fingerprint)
+		evidence = s.store.Evidence()
+	}
+	reply, _ := s.recognise(x, evidence)
+	return reply, nil
+}
+
+// recognise answers by what the evidence says about the peer's certificate; false if it says nothing.
+func (s *Service) recognise(x *exchange, evidence *certstore.Evidence) (introduceReply, bool) {
+	reply := introduceReply{Answer: answerUnknown}
+	var shown []*certstore.Statement
+	if _, ok := evidence.Snapshot().ByCertificate(x.leaf.Raw); ok {
+		reply.Answer, shown = answerKnown, evidence.Membership(s.store.Identity().KeyID())
+	} else if shown = evidence.Removal(certstore.KeyIDOf(x.leaf), maxIntroduction); shown != nil {
+		reply.Answer = answerRemoved
+	} else {
+		return reply, false
+	}
+	var err error
+	if reply.Statements, err = encodeChain(shown); err != nil {
+		s.log.Warn("this machine cannot show what makes it a member", "error", err)
+		return introduceReply{Answer: answerUnknown}, true
+	}
+	return reply, true
+}
+
+// encodeChain encodes what proves something; an error if it is nothing, or more than a message may hold.
+func encodeChain(chain []*certstore.Statement) ([][]byte, error) {
+	size := 0
+	var out [][]byte
+	for _, st := range chain {
+		b, _ := st.MarshalBinary() // never fails
+		size += len(b)
+		out = append(out, b)
+	}
+	if len(out) == 0 || len(out) > maxIntroduction || size > maxIntroductionBytes {
+		return nil, fmt.Errorf("%w: a chain of %d statements, %d bytes", errMeaning, len(out), size)
+	}
+	return out, nil
+}
+
+// parseChain reads statements that prove something about a cluster to one that knows it: its genesis first, and then of the
+// given kinds, each issued by a key that those before it lead to. It stops at the first that breaks a rule, so that whoever
+// was never in the cluster costs one signature at most. again is asked every so many statements whether to go on.
+func parseChain(cluster certstore.ClusterID, encoded [][]byte, again func() error, kinds ...certstore.Kind) ([]*certstore.Statement, error) {
+	size := 0
+	for _, b := range encoded {
+		size += len(b)
+	}
+	if len(encoded) == 0 || len(encoded) > maxIntroduction || size > maxIntroductionBytes {
+		return nil, fmt.Errorf("%w: a chain of %d statements, %d bytes", errMeaning, len(encoded), size)
+	}
+	links := chainLinks{cluster: cluster, reached: map[certstore.KeyID]bool{}, kinds: kinds}
+	var out []*certstore.Statement
+	for i, b := range encoded {
+		if i > 0 && i%statementsPerRequest == 0 {
+			if err := again(); err != nil {
+				return nil, err
+			}
+		}
+		st, err := certstore.ParseEncodedStatement(b)
+		if err != nil {
+			return nil, err
+		}
+		if err := links.add(st); err != nil {
+			return nil, fmt.Errorf("statement %d of the chain: %w", i, err)
+		}
+		out = append(out, st)
+	}
+	return out, nil
+}
+
+// chainLinks is how far a chain has come.
+type chainLinks struct {
+	cluster certstore.ClusterID
+	reached map[certstore.KeyID]bool
+	kinds   []certstore.Kind
+}
+
+func (l *chainLinks) add(st *certstore.Statement) error {
+	if st.Cluster() != l.cluster {
+		return fmt.Errorf("%w: of another cluster", errMeaning)
+	}
+	if len(l.reached) == 0 {
+		genesis, ok := st.Genesis()
+		if !ok {
+			return fmt.Errorf("%w: does not begin with the genesis", errMeaning)
+		}
+		l.reached[st.Issuer()] = true
+		if len(genesis.Recovery) > 0 {
+			l.reached[sha256.Sum256(genesis.Recovery)] = true
+		}
+		return nil
+	}
+	if !l.reached[st.Issuer()] {
+		return fmt.Errorf("%w: issued by a key that nothing before it leads to", errMeaning)
+	}
+	for _, kind := range l.kinds {
+		if st.Kind() == kind {
+			if admit, ok := st.Admit(); ok {
+				l.reached[admit.Subject] = true
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: a %v does not belong there", errMeaning, st.Kind())
+}
+
+// never is for parseChain where the sender is not limited beyond the size of its message.
+func never() error { return nil }
