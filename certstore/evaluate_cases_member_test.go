@@ -73,6 +73,70 @@ func lineageCases() []sceneCase {
 	}
 }
 
+func machineCases() []sceneCase {
+	return []sceneCase{
+		{"machine", "a successor without a profile", "a key that says nothing is nobody's successor", "m0 m1 m2", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			s.heir(m[1], m[2])
+		}},
+		{"machine", "a successor with a profile", "who is admitted by a hand-over alone stands by it, whatever its profile cites", "m0 m1 m2", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			s.heir(m[1], m[2])
+			s.profile(m[2], s.set[0], 1)
+		}},
+		{"machine", "a declared successor that goes by another admission", "declaring another's key one's successor takes nothing over", "m0 m1 m2", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			own := s.admit(m[0], m[2])
+			s.heir(m[1], m[2])
+			s.profile(m[2], own, 1)
+		}},
+		{"machine", "a successor that cites the hand-over", "it takes the word of both", "m0 m1 m2", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			s.admit(m[0], m[2])
+			s.profile(m[2], s.heir(m[1], m[2]), 1)
+		}},
+		{"machine", "admitted otherwise by a stranger", "only reached keys give another admission", "m0 m1 m2", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			s.heir(m[1], m[2])
+			s.admit(m[5], m[2])
+			s.profile(m[2], s.set[0], 1)
+		}},
+		{"machine", "admits itself otherwise", "a key's own admit gives it no other admission", "m0 m1 m2", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			s.heir(m[1], m[2])
+			s.profile(m[2], s.admit(m[2], m[2]), 1)
+		}},
+		{"machine", "of a stranger", "only hand-overs by reached keys count", "m0", func(s *scene, m []*person) {
+			s.profile(m[2], s.heir(m[1], m[2]), 1)
+		}},
+		{"machine", "three keys, two of them gone", "keys that are gone belong to it", "m0 m3", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			two := s.heir(m[1], m[2])
+			three := s.heir(m[2], m[3])
+			s.profile(m[2], two, 1)
+			s.profile(m[3], three, 1)
+			s.remove(m[1], m[1], two)
+			s.remove(m[2], m[2], three)
+		}},
+		{"machine", "the first member's", "the genesis is another admission, unless the profile cites the hand-over", "m0 m1 m2", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			s.admit(m[0], m[2])
+			s.profile(m[0], s.heir(m[1], m[0]), 1)
+			s.heir(m[2], m[0])
+		}},
+		{"machine", "of the recovery key", "the recovery key is nobody's machine", "m0 m1 m7", func(s *scene, m []*person) {
+			s.restart(m[0], recovery(m[7]))
+			s.profile(m[1], s.heir(m[7], m[1]), 1)
+			s.profile(m[7], s.heir(m[0], m[7]), 1)
+		}},
+		{"machine", "a hand-over that does not hold", "who ever took over belongs to the machine", "m0", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			s.profile(m[2], s.heir(m[1], m[2]), 1)
+			s.remove(m[0], m[1])
+		}},
+	}
+}
+
 func nameCases() []sceneCase {
 	return []sceneCase{
 		{"name", "of two machines", "a name that several machines hold means nobody, and both are trusted", "m0 m1 m1", func(s *scene, m []*person) {

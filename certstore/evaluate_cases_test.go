@@ -25,7 +25,7 @@ const (
 func sceneCases(t *testing.T) []sceneCase {
 	var all []sceneCase
 	for _, part := range [][]sceneCase{
-		reachCases(), hostileCases(), removalCases(), rightsCases(), keepCases(), recoveryCases(), lineageCases(), nameCases(),
+		reachCases(), hostileCases(), removalCases(), rightsCases(), keepCases(), recoveryCases(), lineageCases(), machineCases(), nameCases(),
 		profileCases(), signatureCases(), certificateCases(t),
 	} {
 		all = append(all, part...)

@@ -155,7 +155,10 @@ func docEvaluate(cluster hash, encoded [][]byte, usable func(der []byte) (hash, 
 			chosen[key] = s
 		}
 	}
-	return docResult(cluster, all, profile, removals, live, chosen)
+	out := docResult(cluster, all, profile, removals, live, chosen)
+	out.Machines = docMachines(all, profile, ever, recovery)
+	out.sort()
+	return out
 }
 
 // docResult draws the conclusions: steps 6 and 7, and section "Digest".
@@ -176,8 +179,8 @@ func docResult(cluster hash, all []*docStatement, profile map[hash]*docStatement
 		}
 		return chosen[key].replaces
 	}
-	// machine is the key that a chain begins with, or the smallest of the circle that it runs into.
-	machine := func(key hash) hash {
+	// lineage is the key that a chain begins with, or the smallest of the circle that it runs into.
+	lineage := func(key hash) hash {
 		var chain []hash
 		for ; !slices.Contains(chain, key); key = predecessor(key) {
 			if chain = append(chain, key); predecessor(key) == (hash{}) {
@@ -191,7 +194,7 @@ func docResult(cluster hash, all []*docStatement, profile map[hash]*docStatement
 			continue
 		}
 		m := memberResult{Name: s.name, Fingerprint: sha256.Sum256(s.certificate), Key: key, Rights: live[key],
-			AdmittedBy: s.issuer, Grounds: s.id, Replaces: s.replaces, Offer: s.offer, Machine: machine(key), Attributes: map[string]string{}}
+			AdmittedBy: s.issuer, Grounds: s.id, Replaces: s.replaces, Offer: s.offer, Lineage: lineage(key), Attributes: map[string]string{}}
 		if p := profile[key]; p != nil {
 			m.HasProfile, m.Attributes = true, p.attributes
 			m.Addresses = slices.DeleteFunc(slices.Clone(p.addresses), func(a string) bool { return !docDialled(a) })
@@ -207,7 +210,7 @@ func docResult(cluster hash, all []*docStatement, profile map[hash]*docStatement
 		newest := slices.DeleteFunc(slices.Clone(holders), func(o memberResult) bool {
 			return slices.ContainsFunc(holders, func(h memberResult) bool { return h.Key != o.Key && h.Replaces == o.Key })
 		})
-		one := !slices.ContainsFunc(holders, func(o memberResult) bool { return o.Machine != m.Machine })
+		one := !slices.ContainsFunc(holders, func(o memberResult) bool { return o.Lineage != m.Lineage })
 		n := nameResult{Name: m.Name}
 		switch {
 		case len(holders) == 1:
@@ -222,4 +225,38 @@ func docResult(cluster hash, all []*docStatement, profile map[hash]*docStatement
 		out.Names = append(out.Names, n)
 	}
 	return out
+}
+
+// docMachines follows section "Machines".
+func docMachines(all []*docStatement, profile map[hash]*docStatement, ever map[hash]uint64, recovery hash) (machines [][]hash) {
+	of := func(key hash) int {
+		return slices.IndexFunc(machines, func(keys []hash) bool { return slices.Contains(keys, key) })
+	}
+	for _, s := range all {
+		_, reached := ever[s.issuer]
+		p := profile[s.subject]
+		if s.kind != "admit" || s.replaces != s.issuer || !reached || recovery != (hash{}) && (s.issuer == recovery || s.subject == recovery) || p == nil {
+			continue
+		}
+		otherwise := slices.ContainsFunc(all, func(o *docStatement) bool {
+			_, reached := ever[o.issuer]
+			return o.kind == "genesis" && o.issuer == s.subject ||
+				o.kind == "admit" && reached && o.replaces == hash{} && o.subject == s.subject && o.issuer != s.subject
+		})
+		if p.cited != s.id && otherwise {
+			continue
+		}
+		keys := []hash{s.issuer, s.subject}
+		for _, key := range keys {
+			if i := of(key); i >= 0 {
+				keys = append(keys, machines[i]...)
+				machines = slices.Delete(machines, i, i+1)
+			}
+		}
+		slices.SortFunc(keys, compareHashes)
+		if keys = slices.Compact(keys); len(keys) > 1 {
+			machines = append(machines, keys)
+		}
+	}
+	return machines
 }

@@ -8,14 +8,14 @@ import (
 // members turns what was chosen into members: one for every live key that is not gone and has a usable certificate.
 // See docs/trust-store.md, "Evaluation", step 6.
 func (e *evaluation) members() []*Member {
-	machines := make(map[KeyID]KeyID, len(e.chosen))
+	ancestors := make(map[KeyID]KeyID, len(e.chosen))
 	members := make([]*Member, 0, len(e.chosen))
 	for key, s := range e.chosen {
 		if _, gone := e.gone[key]; gone {
 			continue
 		}
 		m := e.member(key, s)
-		m.lineage = e.machine(key, machines)
+		m.lineage = e.ancestor(key, ancestors)
 		members = append(members, m)
 	}
 	return members
@@ -49,14 +49,15 @@ func (e *evaluation) member(key KeyID, s *Statement) *Member {
 	return m
 }
 
-// machine returns the key that stands for the machine behind key: the first in the chain of keys that each took over from
-// the one before, as their chosen statements say; in a circle, the smallest. known saves what was found before.
-func (e *evaluation) machine(key KeyID, known map[KeyID]KeyID) KeyID {
+// ancestor returns the key that stands for the lineage of key: the first in the chain of its predecessors; in a circle, the
+// smallest. known saves what was found before. See docs/trust-store.md, "Evaluation", step 7.
+func (e *evaluation) ancestor(key KeyID, known map[KeyID]KeyID) KeyID {
 	var chain []KeyID
 	at := make(map[KeyID]int)
-	first, found := key, false
-	for next := key; ; {
-		if first, found = known[next]; found {
+	var first KeyID
+	for next := key; !next.IsZero(); next = e.predecessor(next) {
+		if found, ok := known[next]; ok {
+			first = found
 			break
 		}
 		if i, circle := at[next]; circle {
@@ -64,16 +65,19 @@ func (e *evaluation) machine(key KeyID, known map[KeyID]KeyID) KeyID {
 			break
 		}
 		at[next], chain, first = len(chain), append(chain, next), next
-		s := e.chosen[next]
-		if s == nil || s.replaces().IsZero() {
-			break
-		}
-		next = s.replaces()
 	}
 	for _, link := range chain {
 		known[link] = first
 	}
 	return first
+}
+
+// predecessor returns the key that key took over from, as its chosen grounds say, or zero.
+func (e *evaluation) predecessor(key KeyID) KeyID {
+	if s := e.chosen[key]; s != nil {
+		return s.replaces()
+	}
+	return KeyID{}
 }
 
 func compareKeys(a, b KeyID) int { return slices.Compare(a[:], b[:]) }

@@ -15,11 +15,12 @@ import (
 // result is all that follows from a set of statements, as testdata/vectors/evaluation.json spells it, so that two
 // implementations can be compared.
 type result struct {
-	Digest  hash           `json:"digest"`
-	Held    []int          `json:"held"`
-	Members []memberResult `json:"members,omitempty"`
-	Gone    []hash         `json:"gone,omitempty"`
-	Names   []nameResult   `json:"names,omitempty"`
+	Digest   hash           `json:"digest"`
+	Held     []int          `json:"held"`
+	Members  []memberResult `json:"members,omitempty"`
+	Gone     []hash         `json:"gone,omitempty"`
+	Names    []nameResult   `json:"names,omitempty"`
+	Machines [][]hash       `json:"machines,omitempty"`
 }
 
 type memberResult struct {
@@ -30,7 +31,7 @@ type memberResult struct {
 	AdmittedBy  hash              `json:"admitted_by"`
 	Grounds     hash              `json:"grounds"`
 	Replaces    hash              `json:"replaces,omitzero"`
-	Machine     hash              `json:"machine"`
+	Lineage     hash              `json:"lineage"`
 	Offer       hash              `json:"offer,omitzero"`
 	HasProfile  bool              `json:"has_profile,omitempty"`
 	Addresses   []string          `json:"addresses,omitempty"`
@@ -45,6 +46,7 @@ type nameResult struct {
 
 // sort brings a result into its one form.
 func (r *result) sort() {
+	slices.SortFunc(r.Machines, func(a, b []hash) int { return compareHashes(a[0], b[0]) })
 	slices.SortFunc(r.Gone, compareHashes)
 	slices.SortFunc(r.Members, func(a, b memberResult) int {
 		if a.Name != b.Name {
@@ -87,19 +89,27 @@ func positions(set, held []*certstore.Statement) []int {
 }
 
 // resultOf reads a snapshot through what it offers to everybody, and through the machines behind its members. keys are
-// all that may be gone; held is what a store that was given set holds.
+// all that may be gone or part of a machine; held is what a store that was given set holds.
 func resultOf(t require.TestingT, s *certstore.Snapshot, set, held []*certstore.Statement, keys []certstore.KeyID) result {
 	out := result{Digest: hash(s.Digest()), Held: positions(set, held)}
 	for _, key := range keys {
 		if s.Gone(key) {
 			out.Gone = append(out.Gone, hash(key))
 		}
+		if keys := s.Machine(key); len(keys) > 1 && keys[0] == key {
+			var machine []hash
+			for _, k := range keys {
+				machine = append(machine, hash(k))
+				require.Equal(t, keys, s.Machine(k))
+			}
+			out.Machines = append(out.Machines, machine)
+		}
 	}
 	var names []string
 	for m := range s.Members() {
 		out.Members = append(out.Members, memberResult{
 			Name: m.Name, Fingerprint: hash(m.Fingerprint), Key: hash(m.Key), Rights: uint64(m.Rights),
-			AdmittedBy: hash(m.AdmittedBy), Grounds: hash(m.Admit), Replaces: hash(m.Replaces), Machine: hash(certstore.MachineOf(m)),
+			AdmittedBy: hash(m.AdmittedBy), Grounds: hash(m.Admit), Replaces: hash(m.Replaces), Lineage: hash(certstore.AncestorOf(m)),
 			Offer: hash(m.Offer), HasProfile: m.HasProfile, Addresses: m.Addresses, Attributes: m.Attributes,
 		})
 		if !slices.Contains(names, m.Name) {

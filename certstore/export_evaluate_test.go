@@ -11,8 +11,8 @@ import (
 
 // What the proofs about the evaluation need of the inside.
 
-// MachineOf returns the key that stands for the machine behind m.
-func MachineOf(m *Member) KeyID { return m.machine() }
+// AncestorOf returns the key that stands for the lineage of m.
+func AncestorOf(m *Member) KeyID { return m.ancestor() }
 
 // Held returns the statements of step 1 of the evaluation, ascending by id.
 func Held(cluster ClusterID, set []*Statement) []*Statement { return newHistory(cluster, set).sorted }

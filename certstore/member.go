@@ -50,8 +50,8 @@ type Member struct {
 	Replaces    KeyID             // key that this one took over from; zero if it replaces none
 	HasProfile  bool              // whether the member has published addresses and attributes
 
-	// lineage is the first key of the chain of replacements that Key belongs to; zero means Key itself. Keys of one
-	// lineage are one machine and may share its name.
+	// lineage is the first key of the chain of predecessors that Key belongs to; zero means Key itself. Keys of one lineage
+	// may share a name.
 	lineage KeyID
 }
 
@@ -60,8 +60,8 @@ func (m *Member) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("name", m.Name), slog.String("fingerprint", m.Fingerprint.String()))
 }
 
-// machine returns the key that stands for the machine behind m across rotations.
-func (m *Member) machine() KeyID {
+// ancestor returns the key that stands for m's lineage.
+func (m *Member) ancestor() KeyID {
 	if m.lineage.IsZero() {
 		return m.Key
 	}

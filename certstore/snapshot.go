@@ -65,7 +65,7 @@ func newSnapshot(cluster ClusterID, members []*Member, gone map[KeyID]struct{}, 
 func resolveName(holders []*Member) nameEntry {
 	replaced := make(map[KeyID]struct{}, len(holders))
 	for _, m := range holders {
-		if m.machine() != holders[0].machine() {
+		if m.ancestor() != holders[0].ancestor() {
 			return nameEntry{conflict: conflictOf(holders)}
 		}
 		if m.Replaces != m.Key { // a predecessor of another holder, not of itself
