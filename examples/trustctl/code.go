@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/certstore/agekeys"
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+)
+
+// code is the exit code of this program.
+type code int
+
+const (
+	codeDone         code = 0
+	codeUsage        code = 1
+	codeWrong        code = 2
+	codeNotConfirmed code = 3
+	codeNotAllowed   code = 4
+	codeInUse        code = 5
+	codeFailed       code = 7
+	codeInterrupted  code = 130
+)
+
+type meaning struct {
+	code code
+	text string
+}
+
+// codeMeanings is the table that -h and the README show.
+func codeMeanings() []meaning {
+	return []meaning{
+		{codeDone, "done; nothing is wrong"},
+		{codeUsage, "wrong command line; unusable directory, identity, passphrase or file"},
+		{codeWrong, "verify or audit found something wrong, or a file is damaged"},
+		{codeNotConfirmed, "not confirmed; nothing was changed"},
+		{codeNotAllowed, "the cluster's rules do not allow it"},
+		{codeInUse, "a running daemon has the directory open"},
+		{codeFailed, "anything else, such as a full disk"},
+		{codeInterrupted, "interrupted (Ctrl-C, SIGTERM)"},
+	}
+}
+
+var (
+	errNotConfirmed = errors.New("not confirmed; nothing was changed")
+	errWrong        = errors.New("something is wrong")
+	errForeign      = errors.New("not about this cluster")
+)
+
+func codeOf(err error) code {
+	is := func(targets ...error) bool {
+		for _, target := range targets {
+			if errors.Is(err, target) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case err == nil:
+		return codeDone
+	case is(errNotConfirmed, terminal.ErrNoAnswer):
+		return codeNotConfirmed
+	case is(errWrong), errors.As(err, new(*certstore.CorruptError)):
+		return codeWrong
+	case is(certstore.ErrLocked):
+		return codeInUse
+	case is(certstore.ErrNotMember, certstore.ErrNotAllowed, certstore.ErrLastMember, certstore.ErrKeepLimit, certstore.ErrNoCluster,
+		certstore.ErrForeignIdentity, errForeign):
+		return codeNotAllowed
+	case errors.As(err, new(*terminal.UsageError)), is(certstore.ErrNoIdentity, certstore.ErrIdentityIncomplete, certstore.ErrIdentity,
+		certstore.ErrPermissions, certstore.ErrForeignFile, certstore.ErrUnknownMember, certstore.ErrNameTaken, agekeys.ErrConfig,
+		fs.ErrNotExist, fs.ErrExist):
+		return codeUsage
+	}
+	return codeFailed
+}
+
+// explain returns the error in a sentence, with what to do about it where the library does not know.
+func explain(err error) string {
+	text := strings.ReplaceAll(": "+err.Error(), ": certstore: ", ": ")[2:]
+	switch {
+	case errors.Is(err, certstore.ErrLocked):
+		return text + "\nStop the daemon of this machine first; what only looks (list, history, verify, audit, export) works beside it."
+	case errors.Is(err, certstore.ErrSealed):
+		return text + "\nUse -passphrase-file."
+	case errors.Is(err, certstore.ErrNameTaken):
+		return text + "\nSay which one by its full fingerprint; list -json shows it."
+	case errors.Is(err, certstore.ErrLastMember):
+		return text + "\nTo give the cluster up, stop the daemon and delete the directory."
+	case errors.Is(err, certstore.ErrForeignIdentity):
+		return text + "\nPut a new certificate of that authority in place with certstore.StageIdentity first."
+	}
+	return text
+}
