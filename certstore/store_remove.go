@@ -32,7 +32,7 @@ type RemovalPlan struct {
 
 // PlanRemoval returns what Remove would do now. It writes and signs nothing. Errors are those of Remove.
 func (s *Store) PlanRemoval(req RemoveRequest) (RemovalPlan, error) {
-	r, err := s.planRemoval(s.state.Load(), unsigned{s.Identity()}, req)
+	r, err := s.planRemoval(s.state.Load(), func(id *Identity) issuer { return unsigned{id} }, req)
 	return r.plan, err
 }
 
@@ -56,7 +56,7 @@ func (s *Store) Remove(ctx context.Context, req RemoveRequest) (RemovalPlan, err
 
 func (s *Store) remove(ctx context.Context, req RemoveRequest) (RemovalPlan, error) {
 	st := s.state.Load()
-	r, err := s.planRemoval(st, s.Identity(), req)
+	r, err := s.planRemoval(st, func(id *Identity) issuer { return id }, req)
 	if err != nil || len(r.batch) == 0 {
 		return r.plan, err
 	}

@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -11,8 +12,9 @@ type removing struct {
 	batch []*Statement // empty if nothing is left to do
 }
 
-// planRemoval works out a removal by this machine, in whose name by signs.
-func (s *Store) planRemoval(st *state, by issuer, req RemoveRequest) (removing, error) {
+// planRemoval works out a removal by this machine; as turns its identities into what signs.
+func (s *Store) planRemoval(st *state, as func(*Identity) issuer, req RemoveRequest) (removing, error) {
+	keys := s.keys.Load()
 	me, err := s.member(st)
 	if err != nil {
 		return removing{}, err
@@ -20,7 +22,7 @@ func (s *Store) planRemoval(st *state, by issuer, req RemoveRequest) (removing, 
 	if err := req.check(); err != nil {
 		return removing{}, err
 	}
-	machine, err := st.removable(me, req.Key)
+	machine, err := st.removable(req.Key)
 	if err != nil {
 		return removing{}, err
 	}
@@ -33,14 +35,18 @@ func (s *Store) planRemoval(st *state, by issuer, req RemoveRequest) (removing, 
 		if !needed {
 			continue
 		}
+		own := keys.holding(key) // which removes itself, and needs no right for that
+		if own == nil && !me.Rights.Has(MayRemove) {
+			return removing{}, fmt.Errorf("%w to remove key %v", ErrNotAllowed, key)
+		}
 		if slices.Contains(machine, me.Key) && len(wanted) > maxKeep {
 			return removing{}, fmt.Errorf("%w: %d admissions by this machine are to stay; let another member remove it", ErrKeepLimit, len(wanted))
 		}
-		keep, vouched, err := s.keepOrVouch(st, by, wanted)
+		keep, vouched, err := s.keepOrVouch(st, as(keys.current), wanted)
 		if err != nil {
 			return removing{}, err
 		}
-		gone, err := signStatement(by, st.cluster, s.now(), &Removal{Target: key, Keep: keep})
+		gone, err := signStatement(as(cmp.Or(own, keys.current)), st.cluster, s.now(), &Removal{Target: key, Keep: keep})
 		if err != nil {
 			return removing{}, err
 		}
@@ -49,8 +55,8 @@ func (s *Store) planRemoval(st *state, by issuer, req RemoveRequest) (removing, 
 	return r, r.foresee(st)
 }
 
-// removable returns the machine behind key if me may remove it.
-func (st *state) removable(me *Member, key KeyID) ([]KeyID, error) {
+// removable returns the machine behind key.
+func (st *state) removable(key KeyID) ([]KeyID, error) {
 	if key == st.recovery && !key.IsZero() {
 		return nil, fmt.Errorf("%w to remove the recovery key: nobody has it", ErrNotAllowed)
 	}
@@ -58,15 +64,17 @@ func (st *state) removable(me *Member, key KeyID) ([]KeyID, error) {
 	if machine == nil {
 		return nil, fmt.Errorf("%w: key %v was never a member's", ErrUnknownMember, key)
 	}
-	if len(machine) == 1 && key == me.Key || me.Rights.Has(MayRemove) {
-		return machine, nil
-	}
-	for _, other := range machine {
-		if other != me.Key && !st.snapshot.Gone(other) {
-			return nil, fmt.Errorf("%w to remove key %v", ErrNotAllowed, other)
+	return machine, nil
+}
+
+// holding returns the identity of this machine that has key, or nil: during a rotation there is more than one.
+func (k *keyring) holding(key KeyID) *Identity {
+	for _, id := range []*Identity{k.current, k.former, k.next} {
+		if id != nil && id.key == key {
+			return id
 		}
 	}
-	return machine, nil
+	return nil
 }
 
 // checkKept returns an error if anything in kept is not an admission by the machine that holds.

@@ -283,3 +283,75 @@ func TestRemoveFreesName(t *testing.T) {
 	_, err = s.Admit(t.Context(), late)
 	require.NoError(t, err, "the name of who is gone is free")
 }
+
+// A machine leaves in the middle of a rotation, and after one, with all its keys, also if it may not remove others.
+func TestLeaveDuringRotation(t *testing.T) {
+	ids := people(t, 4)
+	steps := []func(*certstore.Store) error{
+		func(s *certstore.Store) error { return s.RotateTo(t.Context(), next(t)) },
+		func(s *certstore.Store) error { return s.SwitchIdentity(t.Context()) },
+		func(s *certstore.Store) error { return s.RetireIdentity(t.Context()) },
+	}
+	for done := range len(steps) + 1 {
+		for _, rights := range []certstore.Rights{certstore.NoRights, certstore.MayAdmit} {
+			s := cluster(t, ids[0])
+			req := request(ids[1])
+			req.Rights = rights
+			_, err := s.Admit(t.Context(), req)
+			require.NoError(t, err)
+			leaver := storeOf(t, s, ids[1])
+			_, err = leaver.Adopt(t.Context(), adoption(s))
+			require.NoError(t, err)
+			if rights == certstore.MayAdmit {
+				guest := request(ids[2])
+				guest.Rights = certstore.NoRights
+				_, err = leaver.Admit(t.Context(), guest)
+				require.NoError(t, err)
+			}
+			for _, step := range steps[:done] {
+				require.NoError(t, step(leaver))
+			}
+			machine := leaver.Snapshot().Machine(ids[1].KeyID())
+			require.NoError(t, leaver.Leave(t.Context()), "after %d steps", done)
+			_, err = s.Merge(t.Context(), leaver.Statements())
+			require.NoError(t, err)
+			for _, key := range machine {
+				require.True(t, s.Snapshot().Gone(key), "after %d steps", done)
+			}
+			if rights == certstore.MayAdmit {
+				require.Equal(t, "m0 m2", names(s.Snapshot()), "after %d steps", done)
+			} else {
+				require.Equal(t, "m0", names(s.Snapshot()), "after %d steps", done)
+			}
+		}
+	}
+}
+
+// next returns another identity of m1's.
+func next(t testing.TB) *certstore.Identity {
+	t.Helper()
+	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: "m1", Algorithm: certstore.Ed25519})
+	require.NoError(t, err)
+	return id
+}
+
+// A machine that rotates while somebody who has not heard of that removes it falls with the new key too.
+func TestRotationDoesNotOutrunRemoval(t *testing.T) {
+	ids := people(t, 2)
+	for _, keep := range []certstore.Keep{certstore.KeepKnown, certstore.KeepNone} {
+		for _, retired := range []bool{false, true} {
+			s := cluster(t, ids...)
+			runner := storeOf(t, s, ids[1])
+			require.NoError(t, runner.RotateTo(t.Context(), next(t)))
+			require.NoError(t, runner.SwitchIdentity(t.Context()))
+			if retired {
+				require.NoError(t, runner.RetireIdentity(t.Context()))
+			}
+			_, err := s.Remove(t.Context(), remove(ids[1], keep))
+			require.NoError(t, err)
+			_, err = s.Merge(t.Context(), runner.Statements())
+			require.NoError(t, err)
+			require.Equal(t, "m0", names(s.Snapshot()))
+		}
+	}
+}
