@@ -116,14 +116,18 @@ func checkSignatures(s *suite) {
 	storage := s.cfg.New(s.TB)
 	cluster := s.newCluster()
 	first := cluster.next()
+	versions := make([][]*certstore.Statement, len(first.Statements))
+	for i, statement := range first.Statements {
+		versions[i] = cluster.signed(statement, 4) // the largest first
+		first.Statements[i] = versions[i][1]
+	}
 	o := s.open(storage)
 	s.load(o)
 	batches := []certstore.Batch{first}
 	s.append(o, first)
-	for _, statement := range first.Statements {
-		smaller := cluster.signed(statement, 3) // the largest first
-		for _, next := range []int{1, 0, 2} {
-			batch := certstore.Batch{Cluster: first.Cluster, Statements: smaller[next : next+1]}
+	for i := range first.Statements {
+		for _, next := range []int{0, 3, 2} {
+			batch := certstore.Batch{Cluster: first.Cluster, Statements: versions[i][next : next+1]}
 			batches = append(batches, batch)
 			s.append(o, batch)
 			s.holds(s.load(o), batches...)

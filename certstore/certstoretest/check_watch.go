@@ -62,6 +62,7 @@ func (w *watcher) all(batches ...certstore.Batch) {
 	w.s.that(w.s.until(arrived), "not everything that others appended was yielded")
 	for _, batch := range w.seen() {
 		for _, statement := range batch.Statements {
+			w.s.must(statement != nil, "Watch yields nil")
 			w.s.that(want[statement.ID()] != nil, "Watch yields %v, which was never appended", statement.ID())
 		}
 		w.s.that(batch.Cluster == batches[0].Cluster || len(batch.Statements) == 0, "Watch yields cluster %v", batch.Cluster)
@@ -170,12 +171,13 @@ func checkWatchSignatures(s *suite) {
 	storage := s.cfg.New(s.TB)
 	cluster := s.newCluster()
 	first := cluster.next()
+	versions := cluster.signed(first.Statements[0], 2)
+	first.Statements[0] = versions[0]
 	writer := s.open(storage)
 	s.load(writer)
 	s.append(writer, first)
 	w := s.watch(s.open(storage))
-	smaller := cluster.signed(first.Statements[0], 3)
-	next := certstore.Batch{Cluster: first.Cluster, Statements: smaller[2:]}
+	next := certstore.Batch{Cluster: first.Cluster, Statements: versions[1:]}
 	s.append(writer, next)
 	w.all(first, next)
 }

@@ -12,6 +12,7 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -98,7 +99,7 @@ func (s *suite) certificate(key *ecdsa.PrivateKey, name string, size int) *x509.
 	return cert
 }
 
-// signed returns n further versions of a statement of the cluster's, with signatures that are all valid, the largest first.
+// signed returns n versions of a statement of the cluster's with signatures that are all valid, the largest first.
 func (c *cluster) signed(statement *certstore.Statement, n int) []*certstore.Statement {
 	c.s.Helper()
 	digest := sha256.Sum256(statement.Body())
@@ -111,10 +112,9 @@ func (c *cluster) signed(statement *certstore.Statement, n int) []*certstore.Sta
 		if err != nil { // every second one has the high S that is refused
 			continue
 		}
-		if len(all) == 0 || bytes.Compare(again.Signature(), all[len(all)-1].Signature()) < 0 {
-			all = append(all, again)
-		}
+		all = append(all, again)
 	}
+	slices.SortFunc(all, func(a, b *certstore.Statement) int { return bytes.Compare(b.Signature(), a.Signature()) })
 	return all
 }
 
@@ -123,6 +123,9 @@ func union(batches ...certstore.Batch) map[certstore.StatementID]*certstore.Stat
 	all := map[certstore.StatementID]*certstore.Statement{}
 	for _, batch := range batches {
 		for _, statement := range batch.Statements {
+			if statement == nil {
+				continue
+			}
 			had := all[statement.ID()]
 			if had == nil || bytes.Compare(statement.Signature(), had.Signature()) < 0 {
 				all[statement.ID()] = statement

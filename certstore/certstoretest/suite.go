@@ -2,6 +2,7 @@ package certstoretest
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -176,6 +177,7 @@ func (s *suite) holds(got certstore.Batch, batches ...certstore.Batch) bool {
 	s.Helper()
 	want := union(batches...)
 	have := union(got)
+	s.that(!slices.Contains(got.Statements, nil), "nil among the statements")
 	ok := s.that(len(want) == len(have), "%d statements instead of %d", len(have), len(want))
 	for id, w := range want {
 		ok = s.that(same(have[id], w), "statement %v (%v) is missing or changed", id, w.Kind()) && ok
