@@ -111,7 +111,8 @@ func TestLargeBatchIsOneCommit(t *testing.T) {
 	}
 }
 
-// faultyKV stands between a backend and etcd, and decides over every writing request by its number.
+// faultyKV stands between a backend and etcd, and decides over every writing request by its number. What it lets through is
+// carried out, however slow the machine is.
 type faultyKV struct {
 	clientv3.KV
 	count atomic.Int64
@@ -130,11 +131,13 @@ func (kv *faultyKV) run(do func() error) error {
 }
 
 func (kv *faultyKV) Put(ctx context.Context, key, value string, opts ...clientv3.OpOption) (r *clientv3.PutResponse, err error) {
-	err = kv.run(func() error { r, err = kv.KV.Put(ctx, key, value, opts...); return err })
+	err = kv.run(func() error { r, err = kv.KV.Put(context.WithoutCancel(ctx), key, value, opts...); return err })
 	return r, err
 }
 
-func (kv *faultyKV) Txn(ctx context.Context) clientv3.Txn { return &faultyTxn{kv.KV.Txn(ctx), kv} }
+func (kv *faultyKV) Txn(ctx context.Context) clientv3.Txn {
+	return &faultyTxn{kv.KV.Txn(context.WithoutCancel(ctx)), kv}
+}
 
 type faultyTxn struct {
 	clientv3.Txn

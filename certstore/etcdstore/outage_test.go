@@ -68,6 +68,7 @@ func loaded(t *testing.T, c *etcdCluster, id *certstore.Identity) certstore.Back
 // TestMembersOfEtcdStop: every member of etcd, the leader among them, is stopped and started again while a machine writes.
 // No write fails, nothing that was acknowledged is lost, and every machine sees everything.
 func TestMembersOfEtcdStop(t *testing.T) {
+	t.Parallel()
 	etcd := ownEtcd(t)
 	writer := loaded(t, etcd, etcd.machines[0])
 	var watchers []*collector
@@ -127,6 +128,7 @@ func TestMembersOfEtcdStop(t *testing.T) {
 
 // TestWithoutMajority: nothing is acknowledged, nothing is lost, and everything goes on by itself afterwards.
 func TestWithoutMajority(t *testing.T) {
+	t.Parallel()
 	etcd := ownEtcd(t)
 	writer, watcher := loaded(t, etcd, etcd.machines[0]), collect(t, loaded(t, etcd, etcd.machines[1]))
 	whole := newBatch(t, 1, 10)
@@ -182,6 +184,7 @@ func TestCompactionWhileAway(t *testing.T) {
 
 // TestCompactionWhileCutOff: the same for a watch that was under way when its connection broke.
 func TestCompactionWhileCutOff(t *testing.T) {
+	t.Parallel()
 	etcd := ownEtcd(t)
 	one := etcd.client(t, etcd.machines[1])
 	one.SetEndpoints(etcd.configs[2].AdvertiseClientUrls[0].String())
