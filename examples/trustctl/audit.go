@@ -117,11 +117,11 @@ func (a *audit) leftovers() {
 		path := filepath.Join(a.dir, entry.Name())
 		switch {
 		case entry.Name() == "identity.next":
-			a.note("%s: the next key of this machine; a rotation is under way, and the daemon completes it", path)
+			a.note("%s: the next key of this machine; its rotation goes on when the daemon runs", path)
 		case entry.Name() == "identity.old":
-			a.note("%s: the former key of this machine; a rotation is under way, and the daemon completes it", path)
-		case strings.HasPrefix(entry.Name(), "identity.tmp-"):
-			a.bad("%s: a creation that was cut short has left a private key that nobody uses; delete it", path)
+			a.note("%s: the former key of this machine; its rotation goes on when the daemon runs", path)
+		case strings.HasPrefix(entry.Name(), "identity.tmp-"), strings.HasPrefix(entry.Name(), "identity.gone-"):
+			a.note("%s: a private key that is not in use; it is destroyed when the daemon starts", path)
 		}
 		if _, err := os.Lstat(filepath.Join(path, "key.pem.new")); err == nil {
 			a.bad("%s: a change of the key's protection was cut short; do it again", filepath.Join(path, "key.pem.new"))

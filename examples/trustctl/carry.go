@@ -60,7 +60,7 @@ func (t *tool) importFile(ctx context.Context) error {
 		return err
 	}
 	after := store.Snapshot()
-	t.printf("%s of %d in %s were new.\n", count(added, "statement"), len(file.Statements), path)
+	t.printf("New in %s: %d of %s.\n", path, added, count(len(file.Statements), "statement"))
 	t.showDifference("Members now: ", before, after)
 	t.showDifference("No longer members: ", after, before)
 	t.printf("%s", view{StatementFile: certstore.StatementFile{Batch: certstore.Batch{Cluster: after.Cluster()}}, snapshot: after}.summary())

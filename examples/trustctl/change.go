@@ -110,8 +110,8 @@ func (t *tool) leave(ctx context.Context) error {
 	defer store.Close()
 	own := store.Identity()
 	if store.Snapshot().Gone(own.KeyID()) {
-		t.printf("%s has left, or was removed, before. %s", own.Name(), afterLeaving)
-		return nil
+		t.printf("%s has left, or was removed, before.\n", own.Name())
+		return t.afterLeaving()
 	}
 	if _, err := store.PlanRemoval(certstore.RemoveRequest{Key: own.KeyID(), Keep: certstore.KeepKnown}); err != nil {
 		return err
@@ -124,13 +124,22 @@ func (t *tool) leave(ctx context.Context) error {
 	if err := store.Leave(ctx); err != nil {
 		return err
 	}
-	t.printf("%s has left. %s", own.Name(), afterLeaving)
-	return nil
+	t.printf("%s has left.\n", own.Name())
+	return t.afterLeaving()
 }
 
-const afterLeaving = `The others do not know it yet: export the statements and import them at a
-member, or remove this machine there. Then delete the directory: the private key in it is of no more use.
-`
+func (t *tool) afterLeaving() error {
+	t.printf("The others do not know it yet: export the statements and import them at a member.\n")
+	if !t.destroy {
+		t.printf("Then destroy the private key, which is of no more use: leave -destroy.\n")
+		return nil
+	}
+	if err := certstore.DestroyIdentity(t.dir); err != nil {
+		return err
+	}
+	t.printf("The private key is destroyed.\n")
+	return nil
+}
 
 func (t *tool) rotate(ctx context.Context) error {
 	store, err := t.open(ctx)

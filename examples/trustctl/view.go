@@ -34,7 +34,11 @@ func (t *tool) look() (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return view{file, certstore.Evaluate(file.Cluster, file.Statements), certificateIn(t.dir, "identity")}, nil
+	own := certificateIn(t.dir, "identity")
+	if own == nil { // in the middle of a rotation
+		own = certificateIn(t.dir, "identity.next")
+	}
+	return view{file, certstore.Evaluate(file.Cluster, file.Statements), own}, nil
 }
 
 // certificateIn returns the leaf of an identity, if it can be read.
