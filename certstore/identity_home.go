@@ -201,3 +201,12 @@ func destroyAll(root directory) error {
 	}
 	return sweep(root, identityTemp)
 }
+
+// Destroy is DestroyIdentity for where this identity is kept. ErrForeignIdentity says that it is not kept on disk by this
+// library: whoever made it has to see to its key.
+func (id *Identity) Destroy() error {
+	if id.home == nil {
+		return fmt.Errorf("%w: its key is not kept on disk", ErrForeignIdentity)
+	}
+	return DestroyIdentity(id.home.dir)
+}

@@ -14,6 +14,11 @@ var (
 	ErrConfig = errors.New("trust: invalid configuration")
 	// ErrNoCluster says that the store is not part of a cluster yet: the first machine calls Store.Bootstrap. From [Service.Open].
 	ErrNoCluster = errors.New("trust: this machine is in no cluster yet; the first machine of a cluster calls Store.Bootstrap")
+	// ErrRotating says that this machine begins to present another certificate at this moment, or leaves; in the first case it
+	// is over in a moment. From [Service.Open].
+	ErrRotating = errors.New("trust: this machine is changing its certificate; try again in a moment")
+	// ErrNotTold says that this machine has left its cluster, and no other member knows. From [Service.Leave].
+	ErrNotTold = errors.New("trust: no other member could be told that this machine left; leave again when one can be reached, or remove it there: none")
 	// ErrRemoved says that this machine is no member (any more): its key was removed, or what admitted it was. A removed key
 	// never comes back; the machine can join again with a new identity. From [Service.Standing].
 	ErrRemoved = errors.New("trust: this machine was removed from the cluster")

@@ -15,6 +15,23 @@ import (
 	"github.com/microtrust/microtrust/internal/wire"
 )
 
+// meetAnew makes this machine and a member known to each other after an exchange failed because of who is at the other
+// end, and tries again.
+func (s *Service) meetAnew(ctx context.Context, client *http.Client, name string, because error) (exchanged, error) {
+	m, err := s.store.Snapshot().ByName(name)
+	if err != nil {
+		return exchanged{}, err
+	}
+	if err := s.introduce(ctx, m); err != nil {
+		if errors.Is(err, errUnproven) {
+			s.log.Warn("who answers for a member does not prove to be one", "member", name, "error", err)
+		}
+		return exchanged{}, fmt.Errorf("%w; %w", because, err)
+	}
+	client.CloseIdleConnections()
+	return s.replica.reconcile(ctx, client, name, nil)
+}
+
 // introduce makes this machine and the one that answers at the member's addresses known to each other, after one of them
 // did not accept the other's certificate. It returns nil if both are trusted here now, and ErrRemoved if it was shown
 // that this machine is no member any more. What it was shown is stored only if it proves the one or the other.

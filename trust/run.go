@@ -6,19 +6,24 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 )
 
 // Run keeps the store in step with the other members until ctx ends, and returns the cause of that: what changes here is
 // pushed to every member at once, and now and then a random member is asked for what it has. A member that is dead or
-// slow delays no other, and is called less and less often. Run one at a time.
+// slow delays no other, and is called less and less often. Run also finishes a rotation that was under way, renews this
+// machine's certificate before it expires, and logs when this machine was removed or has lost contact with most of the
+// cluster. Run one at a time.
 func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	d := &distributor{service: s, ctx: ctx, workers: map[string]*worker{}}
 	defer d.running.Wait()
 	defer cancel()
 	d.running.Go(d.meetOthers)
+	renewal := &renewal{service: s, warned: map[certstore.Fingerprint]time.Time{}}
+	d.running.Go(func() { renewal.run(ctx) })
 	for snapshot := range s.store.Watch(ctx) {
 		d.follow(snapshot)
 	}
@@ -40,7 +45,7 @@ type distributor struct {
 // follow makes the workers those of the snapshot's members, and wakes those that have something to tell.
 func (d *distributor) follow(snapshot *certstore.Snapshot) {
 	s := d.service
-	names := d.callable(snapshot)
+	names := s.callable(snapshot)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for name, w := range d.workers {
@@ -69,12 +74,12 @@ func (d *distributor) follow(snapshot *certstore.Snapshot) {
 
 // callable returns the names of the members that can be called: with an address, and nobody else's name. A machine that
 // is no member itself calls nobody.
-func (d *distributor) callable(snapshot *certstore.Snapshot) []string {
-	if !d.service.memberIn(snapshot) {
+func (s *Service) callable(snapshot *certstore.Snapshot) []string {
+	if !s.memberIn(snapshot) {
 		return nil
 	}
 	var names []string
-	for _, m := range d.service.peers(snapshot) {
+	for _, m := range s.peers(snapshot) {
 		if _, err := snapshot.ByName(m.Name); err == nil && len(m.Addresses) > 0 {
 			names = append(names, m.Name)
 		}
@@ -109,6 +114,7 @@ func (d *distributor) reportStanding() {
 	switch {
 	case errors.Is(now, ErrNoMajority) && !d.service.contacts.settled(len(d.workers)):
 		return // it has not had the time to meet them
+	case errors.Is(now, ErrRemoved) && s.leaving.Load():
 	case errors.Is(now, ErrRemoved) && !errors.Is(before, ErrRemoved):
 		s.log.Error("this machine was removed from the cluster; it is told nothing more", "error", now)
 	case errors.Is(now, ErrNoMajority) && !errors.Is(before, ErrNoMajority):

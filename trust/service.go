@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -34,6 +35,16 @@ type Config struct {
 	// Sync is how often Run exchanges digests with a random other member, give or take a quarter. Zero means 5 s, and negative
 	// is refused. What changes here is pushed at once whatever this says.
 	Sync time.Duration
+	// Renew is how long before its expiry Run replaces this machine's certificate by a rotation, but at the earliest after
+	// two thirds of its life. A certificate that the library cannot renew is reported in the log from then on, once a day.
+	// Zero means 10 days, and negative is refused.
+	Renew time.Duration
+	// Overlap is how long a rotation waits at most until every member that answers knows the new key. Zero means 1 h, and
+	// negative is refused.
+	Overlap time.Duration
+	// Drain is how long a rotation leaves requests under way, on connections that proved the former key, before that key is
+	// removed. Zero means 30 s, and negative is refused.
+	Drain time.Duration
 }
 
 // Service is a member's side of microtrust: it opens trust sessions, answers joiners, and keeps the store in step with
@@ -47,6 +58,11 @@ type Service struct {
 	contacts *contacts
 	serving  turnstile
 
+	renew       time.Duration
+	overlap     time.Duration
+	drain       time.Duration
+	rotating    chan struct{} // held by the one rotation that is under way
+	leaving     atomic.Bool
 	introducing chan struct{} // held by the one introduction whose statements are verified now
 	admission   *ratelimit.Admission
 	attempts    *ratelimit.Attempts
@@ -54,8 +70,9 @@ type Service struct {
 	handshakes handshakes
 	strangers  *ratelimit.Table[*strangerConn, *strangerConn]
 
-	mu      sync.Mutex
-	current *session.Session // the newest one; served until its grace period is over
+	mu        sync.Mutex
+	current   *session.Session // the newest one; served until its grace period is over
+	switching bool             // no session may be opened: the certificate that joiners see is about to change
 }
 
 // NewService returns a service over the config's store. It opens nothing and starts nothing. Errors wrap [ErrConfig].
@@ -63,8 +80,8 @@ func NewService(cfg Config) (*Service, error) {
 	if cfg.Store == nil {
 		return nil, fmt.Errorf("%w: Store is required", ErrConfig)
 	}
-	if cfg.Sync < 0 {
-		return nil, fmt.Errorf("%w: Sync is negative; zero means the default", ErrConfig)
+	if cfg.Sync < 0 || cfg.Renew < 0 || cfg.Overlap < 0 || cfg.Drain < 0 {
+		return nil, fmt.Errorf("%w: Sync, Renew, Overlap or Drain is negative; zero means the default", ErrConfig)
 	}
 	limits, err := cfg.Limits.withDefaults()
 	if err != nil {
@@ -82,6 +99,9 @@ func NewService(cfg Config) (*Service, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	orDefault(&cfg.Sync, 5*time.Second)
+	orDefault(&cfg.Renew, 10*24*time.Hour)
+	orDefault(&cfg.Overlap, time.Hour)
+	orDefault(&cfg.Drain, 30*time.Second)
 	return &Service{
 		store:    cfg.Store,
 		log:      cfg.Logger,
@@ -90,6 +110,10 @@ func NewService(cfg Config) (*Service, error) {
 		replica:  newReplica(cfg.Store),
 		contacts: newContacts(cfg.Sync),
 
+		renew:       cfg.Renew,
+		overlap:     cfg.Overlap,
+		drain:       cfg.Drain,
+		rotating:    make(chan struct{}, 1),
 		introducing: make(chan struct{}, 1),
 		admission:   admission,
 		attempts:    attempts,
@@ -102,8 +126,8 @@ func NewService(cfg Config) (*Service, error) {
 // approval. The session ends at its deadline, when it is closed, when its limit is reached or when ctx ends. Joiners that
 // were admitted are served for a grace period after that.
 //
-// Errors: [ErrNoCluster] when the store is in no cluster yet, [ErrSessionOpen] while another session is open, and what
-// session.New says of cfg.
+// Errors: [ErrNoCluster] when the store is in no cluster yet, [ErrSessionOpen] while another session is open, [ErrRotating] while
+// this machine changes its key or leaves, and what session.New says of cfg.
 func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Session, error) {
 	if _, ok := s.store.Cluster(); !ok {
 		return nil, ErrNoCluster
@@ -112,6 +136,9 @@ func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Sessio
 	defer s.mu.Unlock()
 	if s.current != nil && s.current.Open() {
 		return nil, ErrSessionOpen
+	}
+	if s.switching {
+		return nil, ErrRotating
 	}
 	opened, err := session.New(cfg, session.Hooks{Admit: s.admit, Admitted: s.admitted, Removed: s.removed, NameHolder: s.nameHolder})
 	if err != nil {

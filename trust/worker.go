@@ -2,8 +2,6 @@ package trust
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"time"
 )
@@ -58,43 +56,8 @@ func (w *worker) work(ctx context.Context) {
 }
 
 func (w *worker) exchange(ctx context.Context, client *http.Client) {
-	s := w.d.service
 	news, told := w.d.journal.since(w.name, w.told)
-	x, err := s.replica.reconcile(ctx, client, w.name, news)
-	if strangers(err) {
-		x, err = w.introduce(ctx, client, err)
-	}
-	if ctx.Err() != nil {
-		return // removed meanwhile, or shutting down: that says nothing about the member
-	}
-	s.noteTaken(w.name, x.taken)
-	if err == nil {
+	if w.d.service.meet(ctx, client, w.name, news) == nil {
 		w.told = told
 	}
-	switch changed := s.contacts.met(w.name, x.digest, err); {
-	case err != nil && changed:
-		s.log.Info("member out of step", "member", w.name, "error", err)
-	case err != nil:
-		s.log.Debug("member still out of step", "member", w.name, "error", err)
-	case changed:
-		s.log.Info("member in step again", "member", w.name)
-	}
-}
-
-// introduce makes the two machines known to each other after an exchange failed because of who is at the other end, and
-// tries again.
-func (w *worker) introduce(ctx context.Context, client *http.Client, because error) (exchanged, error) {
-	s := w.d.service
-	m, err := s.store.Snapshot().ByName(w.name)
-	if err != nil {
-		return exchanged{}, err
-	}
-	if err := s.introduce(ctx, m); err != nil {
-		if errors.Is(err, errUnproven) {
-			s.log.Warn("who answers for a member does not prove to be one", "member", w.name, "error", err)
-		}
-		return exchanged{}, fmt.Errorf("%w; %w", because, err)
-	}
-	client.CloseIdleConnections()
-	return s.replica.reconcile(ctx, client, w.name, nil)
 }

@@ -1,0 +1,67 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/microtrust/microtrust/certstore"
+)
+
+// Leave takes this machine out of its cluster: its removal is stored, told to every member that can be reached, and then the
+// private key is destroyed. Whom it admitted stays. An identity that the library does not keep on disk is the caller's to
+// destroy. Nothing can be undone by then: to come back, the machine joins with a new identity and an empty store.
+//
+// Errors: [ErrSessionOpen]; those of certstore.Store.Leave, with ErrLastMember if nobody else is there; [ErrNotTold] if no other
+// member has heard it: the removal is stored, the key is still there, and Leave can be called again.
+func (s *Service) Leave(ctx context.Context) error {
+	select {
+	case s.rotating <- struct{}{}: // a rotation must not bring a new key meanwhile
+		defer func() { <-s.rotating }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if !s.forbidSessions() {
+		return ErrSessionOpen
+	}
+	defer s.allowSessions()
+	before := s.replica.now()
+	s.leaving.Store(true)
+	if err := s.store.Leave(ctx); err != nil {
+		s.leaving.Store(false)
+		return err
+	}
+	told, others := s.tellOfRemoval(ctx, s.replica.now().since(before))
+	if told == 0 && others > 0 {
+		return fmt.Errorf("%w of %d", ErrNotTold, others)
+	}
+	s.log.Info("this machine left the cluster", "told", told, "others", others)
+	if err := s.store.Identity().Destroy(); err != nil && !errors.Is(err, certstore.ErrForeignIdentity) {
+		return err
+	}
+	return nil
+}
+
+// tellOfRemoval shows every other member that this machine is none any more, and returns how many have understood. A member that
+// takes the removal in breaks the connection off; that it knows, an introduction shows.
+func (s *Service) tellOfRemoval(ctx context.Context, news []*certstore.Statement) (told, others int) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	snapshot := s.store.Snapshot()
+	for _, m := range s.peers(snapshot) {
+		others++
+		all.Go(func() {
+			err := s.tell(ctx, m.Name, news)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil || errors.Is(err, ErrRemoved) {
+				told++
+			} else {
+				s.log.Warn("member not told that this machine left", "member", m.Name, "error", err)
+			}
+		})
+	}
+	all.Wait()
+	return told, others
+}

@@ -1,0 +1,171 @@
+package trust_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
+	"github.com/stretchr/testify/require"
+)
+
+// swift has a rotation end at once when everybody knows of it.
+func swift() trust.Config {
+	cfg := brisk
+	cfg.Drain = time.Millisecond
+	return cfg
+}
+
+func swiftCluster(t *testing.T, n int) []*machine {
+	t.Helper()
+	m := cluster(t, n)
+	for _, o := range m {
+		o.down()
+		o.up(swift())
+	}
+	return m
+}
+
+func TestRotate(t *testing.T) {
+	m := swiftCluster(t, 3)
+	for _, o := range m {
+		o.run()
+	}
+	for _, o := range m {
+		before := o.store.Identity()
+		require.NoError(t, o.svc.Rotate(t.Context()))
+		require.NotEqual(t, before.KeyID(), o.store.Identity().KeyID())
+		require.Equal(t, certstore.RotationNone, o.store.Rotation())
+		eventuallySame(t, 3, m...)
+		require.True(t, m[0].store.Snapshot().Gone(before.KeyID()))
+		for _, other := range m {
+			if other != o {
+				_, err := other.get(o.store.Identity().Name(), "/")
+				require.NoError(t, err)
+				_, err = o.get(other.store.Identity().Name(), "/")
+				require.NoError(t, err)
+			}
+		}
+	}
+	require.Len(t, m[0].svc.Status(), 2, "one for each other machine")
+}
+
+func TestRotateWithoutTheOthers(t *testing.T) {
+	m := swiftCluster(t, 3)
+	m[1].down()
+	m[2].down()
+	require.NoError(t, m[0].svc.Rotate(t.Context()), "who cannot be reached is not waited for")
+	m[1].up(swift())
+	m[2].up(swift())
+	for _, o := range m {
+		o.run()
+	}
+	eventuallySame(t, 3, m...)
+}
+
+func TestRunResumesARotation(t *testing.T) {
+	for phase, begin := range map[certstore.RotationPhase]func(*machine){
+		certstore.RotationAnnounced: func(m *machine) { require.NoError(t, m.store.Rotate(t.Context())) },
+		certstore.RotationSwitched: func(m *machine) {
+			require.NoError(t, m.store.Rotate(t.Context()))
+			require.NoError(t, m.store.SwitchIdentity(t.Context()))
+		},
+	} {
+		t.Run(phase.String(), func(t *testing.T) {
+			m := swiftCluster(t, 2)
+			before := m[0].store.Identity().KeyID()
+			begin(m[0])
+			require.Equal(t, phase, m[0].store.Rotation())
+			for _, o := range m {
+				o.run()
+			}
+			require.Eventually(t, func() bool { return m[1].store.Snapshot().Gone(before) }, 30*time.Second, 5*time.Millisecond)
+			eventuallySame(t, 2, m...)
+		})
+	}
+}
+
+func TestRotationWaitsForTheSession(t *testing.T) {
+	m := swiftCluster(t, 2)
+	first := m[0]
+	s := first.open(session.Config{})
+	before := first.store.Identity()
+	done := make(chan error, 1)
+	go func() { done <- first.svc.Rotate(t.Context()) }()
+	require.Eventually(t, func() bool { return first.store.Rotation() == certstore.RotationAnnounced }, 30*time.Second, time.Millisecond)
+	require.ErrorIs(t, first.svc.Leave(contextThatEnds(t)), context.DeadlineExceeded, "one at a time")
+
+	third := newMachine(t, "guest").serve(brisk)
+	join(t, third, first, s) // bound to the certificate that is presented still
+	require.Equal(t, before.KeyID(), first.store.Identity().KeyID())
+	s.Close(nil)
+	require.NoError(t, <-done)
+	require.NotEqual(t, before.KeyID(), first.store.Identity().KeyID())
+	next, err := first.svc.Open(t.Context(), session.Config{})
+	require.NoError(t, err, "sessions can be opened again")
+	next.Close(nil)
+}
+
+func contextThatEnds(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestRotateInterrupted(t *testing.T) {
+	m := swiftCluster(t, 2)
+	s := m[0].open(session.Config{})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop := errors.New("enough")
+	done := make(chan error, 1)
+	go func() { done <- m[0].svc.Rotate(ctx) }()
+	require.Eventually(t, func() bool { return m[0].store.Rotation() == certstore.RotationAnnounced }, 30*time.Second, time.Millisecond)
+	cancel(stop)
+	require.ErrorIs(t, <-done, stop)
+	require.Equal(t, certstore.RotationAnnounced, m[0].store.Rotation())
+	s.Close(nil)
+	require.NoError(t, m[0].svc.Rotate(t.Context()), "it goes on where it stood")
+	require.Equal(t, 2, m[0].store.Snapshot().Len())
+}
+
+func TestLeave(t *testing.T) {
+	m := cluster(t, 3)
+	for _, o := range m {
+		o.run()
+	}
+	key := m[2].store.Identity().KeyID()
+	require.NoError(t, m[2].svc.Leave(t.Context()))
+	for _, o := range m[:2] {
+		require.True(t, o.store.Snapshot().Gone(key), "it was told before Leave returned")
+		require.Equal(t, 2, o.store.Snapshot().Len())
+	}
+	require.ErrorIs(t, m[2].svc.Standing(), trust.ErrRemoved)
+	files, err := filepath.Glob(filepath.Join(m[2].dir, "identity*", "key.pem"))
+	require.NoError(t, err)
+	require.Empty(t, files)
+	require.FileExists(t, filepath.Join(m[0].dir, "identity", "key.pem"))
+}
+
+func TestLeaveRefuses(t *testing.T) {
+	alone := founder(t)
+	require.ErrorIs(t, alone.svc.Leave(t.Context()), certstore.ErrLastMember)
+	require.NotErrorIs(t, alone.svc.Standing(), trust.ErrRemoved)
+	s := alone.open(session.Config{})
+	require.ErrorIs(t, alone.svc.Leave(t.Context()), trust.ErrSessionOpen)
+	s.Close(nil)
+
+	m := cluster(t, 2)
+	m[0].down()
+	require.ErrorIs(t, m[1].svc.Leave(t.Context()), trust.ErrNotTold)
+	_, err := os.Stat(filepath.Join(m[1].dir, "identity", "key.pem"))
+	require.NoError(t, err, "without the key it could tell nobody any more")
+	m[0].up(brisk)
+	require.NoError(t, m[1].svc.Leave(t.Context()))
+	require.True(t, m[0].store.Snapshot().Gone(m[1].store.Identity().KeyID()))
+	require.NoFileExists(t, filepath.Join(m[1].dir, "identity", "key.pem"))
+}
