@@ -43,7 +43,7 @@ func deadReferences(comment string, documents map[string]string) (dead []string,
 func TestDocCommentsReferToSectionsThatExist(t *testing.T) {
 	documents := loadDocuments(t)
 	named := 0
-	for _, p := range loadPackages(t) {
+	for _, p := range loadRepository(t) {
 		for _, f := range p.files {
 			for _, group := range f.syntax.Comments {
 				dead, n := deadReferences(group.Text(), documents)

@@ -75,7 +75,7 @@ func TestLinksOfDocuments(t *testing.T) {
 // TestTestsNamedInDocumentsExist: a document that names a test as its proof names one that is there.
 func TestTestsNamedInDocumentsExist(t *testing.T) {
 	existing := map[string]bool{}
-	for _, p := range loadPackages(t) {
+	for _, p := range loadRepository(t) {
 		for _, f := range p.files {
 			for _, function := range functions(f) {
 				if f.test && testName.MatchString(function.Name.Name) {

@@ -48,7 +48,7 @@ func except(found []finding, allowed exceptions) []string {
 }
 
 func TestHygiene(t *testing.T) {
-	packages := loadPackages(t)
+	packages := loadRepository(t)
 	tests := []struct {
 		rule    string
 		check   hygieneCheck
@@ -85,7 +85,7 @@ func TestHygiene(t *testing.T) {
 // TestVerificationIsReplacedInOnePlace: TLS's own verification is switched off once, beside the check that replaces it.
 func TestVerificationIsReplacedInOnePlace(t *testing.T) {
 	var places []string
-	for _, p := range loadPackages(t) {
+	for _, p := range loadRepository(t) {
 		places = append(places, insecureSkipVerify(p)...)
 	}
 	require.Len(t, places, 1, "InsecureSkipVerify in code: %v", places)

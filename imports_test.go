@@ -193,6 +193,34 @@ func TestWhoImportsTrustLinksNoMore(t *testing.T) {
 	require.True(t, slices.ContainsFunc(deps("./certstore/agekeys"), banned.MatchString), "the search finds nothing")
 }
 
+// TestModulesInsideUseWhatUsersCan: a module inside the repository may be of another version than this one, so it imports
+// what every user can, and nothing of internal/.
+func TestModulesInsideUseWhatUsersCan(t *testing.T) {
+	here := map[string]bool{}
+	for _, p := range loadPackages(t) {
+		here[p.dir] = true
+	}
+	packages, imports := 0, 0
+	for _, p := range loadRepository(t) {
+		if here[p.dir] {
+			continue
+		}
+		packages++
+		for _, f := range p.files {
+			for _, spec := range f.syntax.Imports {
+				name, err := strconv.Unquote(spec.Path.Value)
+				require.NoError(t, err)
+				if inside, ok := strings.CutPrefix(name, modulePath+"/"); ok {
+					imports++
+					require.NotContains(t, strings.Split(inside, "/"), "internal", "%s imports %s", f.path, name)
+				}
+			}
+		}
+	}
+	require.GreaterOrEqual(t, packages, 1, "packages of modules inside the repository")
+	require.GreaterOrEqual(t, imports, 5, "imports of this module by them")
+}
+
 func TestImportCheckRefuses(t *testing.T) {
 	rules := map[string]importRule{
 		"a": {arrows: []string{"b"}, denied: []string{"net"}},

@@ -73,13 +73,28 @@ func parsePackage(dir string, sources map[string][]byte) (*goPackage, error) {
 // repository are not part of it.
 func loadPackages(t *testing.T) []*goPackage {
 	t.Helper()
+	return parseTree(t, func(dir string) bool { return !isModule(dir) })
+}
+
+// loadRepository parses every package of the repository, those of the modules inside it included.
+func loadRepository(t *testing.T) []*goPackage {
+	t.Helper()
+	return parseTree(t, func(string) bool { return true })
+}
+
+// parseTree parses the packages in all directories that enter says yes to.
+func parseTree(t *testing.T, enter func(dir string) bool) []*goPackage {
+	t.Helper()
 	sources := map[string]map[string][]byte{}
 	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if entry.IsDir() {
-			return skipDirectory(name, entry)
+			if name != "." && (isIgnored(entry.Name()) || !enter(name)) {
+				return fs.SkipDir
+			}
+			return nil
 		}
 		if !strings.HasSuffix(name, ".go") {
 			return nil
@@ -102,19 +117,15 @@ func loadPackages(t *testing.T) []*goPackage {
 	return packages
 }
 
-// skipDirectory returns fs.SkipDir for directories that the go command ignores and for modules of their own.
-func skipDirectory(name string, entry fs.DirEntry) error {
-	if name == "." {
-		return nil
-	}
-	base := entry.Name()
-	if base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
-		return fs.SkipDir
-	}
-	if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil {
-		return fs.SkipDir
-	}
-	return nil
+// isIgnored reports whether the go command ignores directories with this name.
+func isIgnored(base string) bool {
+	return base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")
+}
+
+// isModule reports whether a directory is the top of a module of its own.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
 }
 
 // mustParse parses one package of the tests of these checks.
