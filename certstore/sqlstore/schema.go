@@ -116,6 +116,9 @@ func (b *backend) ensureHead(ctx context.Context) error {
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil || there {
 		return err
 	}
+	if found[b.sql.statements] {
+		return fmt.Errorf("%w: %s has no row", ErrCorrupt, b.sql.head)
+	}
 	_, err = b.cfg.DB.ExecContext(ctx, b.sql.firstHead)
 	return err
 }
