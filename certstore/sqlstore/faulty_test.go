@@ -24,6 +24,7 @@ type faulty struct {
 	slow       atomic.Int64
 	unreported atomic.Int64 // so many commits happen and are reported as failed
 	injected   atomic.Int64
+	strange    atomic.Pointer[error] // an error that nobody knows
 }
 
 var (
@@ -71,6 +72,9 @@ func (f *faulty) before(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	if err := f.strange.Load(); err != nil {
+		return f.inject(*err)
 	}
 	switch {
 	case f.lost.Load():
