@@ -1,6 +1,7 @@
 package certstore_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
@@ -123,4 +124,44 @@ func ExampleCheckAddress() {
 	// Output:
 	// <nil>
 	// certstore: address "[2001:DB8::1]:9443" is not in its canonical spelling "[2001:db8::1]:9443"
+}
+
+// A machine gets a new key, in three steps that a program may take at any time, and again after a crash.
+func ExampleStore_Rotate() {
+	dir, err := os.MkdirTemp("", "microtrust")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01"})
+	if err != nil {
+		panic(err)
+	}
+	store, err := certstore.Open(dir, id)
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close()
+	ctx := context.Background()
+	if err := store.Bootstrap(ctx, "192.0.2.1:9443"); err != nil {
+		panic(err)
+	}
+	show := func() { fmt.Println(store.Rotation(), store.Snapshot().Len(), store.Identity().KeyID() == id.KeyID()) }
+
+	if err := store.Rotate(ctx); err != nil { // give the others Statements before going on
+		panic(err)
+	}
+	show()
+	if err := store.SwitchIdentity(ctx); err != nil { // leave requests on older connections time to end
+		panic(err)
+	}
+	show()
+	if err := store.RetireIdentity(ctx); err != nil {
+		panic(err)
+	}
+	show()
+	// Output:
+	// announced 2 true
+	// switched 2 false
+	// none 1 false
 }

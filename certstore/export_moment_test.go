@@ -1,7 +1,6 @@
 package certstore
 
 import (
-	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -159,9 +158,5 @@ func ParseLines(lines []byte, checked int64) (Batch, error) { return parseLines(
 
 // LoadOrCreateIdentityOn is LoadOrCreateIdentity on a disk.
 func LoadOrCreateIdentityOn(d *Disk, cfg IdentityConfig) (*Identity, error) {
-	id, err := loadIdentity(d, identityDir, nil)
-	if errors.Is(err, ErrNoIdentity) {
-		id, err = createIdentity(d, cfg)
-	}
-	return id, err
+	return loadOrCreate(d, cfg)
 }

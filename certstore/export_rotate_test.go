@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 )
@@ -111,4 +112,35 @@ func (f crashingFile) Sync() error {
 		return err
 	}
 	return f.file.Sync()
+}
+
+// LoadIdentityOn is LoadIdentity on a disk, where the identity rotates too. dir is any directory that exists.
+func LoadIdentityOn(d *Disk, dir string) (*Identity, error) {
+	sub, err := presentDir(d)
+	if err != nil {
+		return nil, err
+	}
+	id, err := loadIdentity(d, sub, nil)
+	if err != nil {
+		return nil, err
+	}
+	id.home = &home{dir: dir, disk: func(directory) directory { return d }}
+	return id, nil
+}
+
+// Holds reports whether any file of the disk has this in it.
+func (d *Disk) Holds(data []byte) bool { return d.root.holds(data) }
+
+func (n *inode) holds(data []byte) bool {
+	for _, child := range n.entries {
+		if child.holds(data) {
+			return true
+		}
+	}
+	return bytes.Contains(n.data, data)
+}
+
+// KeyFile returns the content of the present identity's key.pem.
+func (d *Disk) KeyFile() []byte {
+	return bytes.Clone(d.root.entries[identityDir].entries[keyFile].data)
 }

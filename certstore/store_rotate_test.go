@@ -1,7 +1,7 @@
 package certstore_test
 
 import (
-	"crypto"
+	"context"
 	"crypto/x509"
 	"os"
 	"path/filepath"
@@ -207,74 +207,6 @@ func TestRotationAfterNextKeyIsLost(t *testing.T) {
 	require.Equal(t, "m0 m1", names(s.Snapshot()))
 }
 
-func TestStageIdentityRefuses(t *testing.T) {
-	s, dir := onDisk(t)
-	present, err := os.ReadFile(filepath.Join(dir, "identity", "cert.pem"))
-	require.NoError(t, err)
-	presentKey, err := os.ReadFile(filepath.Join(dir, "identity", "key.pem"))
-	require.NoError(t, err)
-	key := newP256(t)
-	cert, keyPEM := encodeIdentity(t, mintCertificate(t, "m0", key), key)
-	named, namedKey := encodeIdentity(t, mintCertificate(t, "other", key), key)
-	old, oldKey := encodeIdentity(t, mintCertificate(t, "m0", key, validFrom(-2*time.Hour, -time.Hour)), key)
-	before := content(t, dir)
-	for reason, row := range map[string]struct {
-		dir       string
-		cert, key []byte
-		want      error
-	}{
-		"nothing there":  {t.TempDir(), cert, keyPEM, certstore.ErrNoIdentity},
-		"no directory":   {filepath.Join(dir, "absent"), cert, keyPEM, certstore.ErrNoIdentity},
-		"same key":       {dir, present, presentKey, certstore.ErrIdentity},
-		"other name":     {dir, named, namedKey, certstore.ErrIdentity},
-		"key of another": {dir, cert, presentKey, certstore.ErrIdentity},
-		"no key":         {dir, cert, nil, certstore.ErrIdentity},
-		"no certificate": {dir, nil, keyPEM, certstore.ErrIdentity},
-	} {
-		require.ErrorIs(t, certstore.StageIdentity(row.dir, row.cert, row.key, nil), row.want, reason)
-		require.Equal(t, before, content(t, dir), reason)
-	}
-	require.NoError(t, certstore.StageIdentity(dir, old, oldKey, nil))
-	require.NoError(t, certstore.StageIdentity(dir, old, oldKey, nil), "the same again")
-	require.ErrorIs(t, certstore.StageIdentity(dir, cert, keyPEM, nil), certstore.ErrStaged)
-	n := len(s.Statements())
-	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrValidity, "an expired certificate")
-	require.NoError(t, os.Remove(filepath.Join(dir, "identity.next", "key.pem")))
-	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrIdentityIncomplete, "half of one is not replaced")
-	require.ErrorIs(t, certstore.StageIdentity(dir, cert, keyPEM, nil), certstore.ErrStaged)
-	require.Len(t, s.Statements(), n)
-}
-
-// Certificates of an own authority are followed by such, and never by a self-signed one.
-func TestRotationOfAnAuthoritysCertificate(t *testing.T) {
-	authority, key, next := newP256(t), newP256(t), newP256(t)
-	parent := mintCertificate(t, "authority", authority, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
-	issued := func(key crypto.Signer) (cert, keyPEM []byte) {
-		cert, keyPEM = encodeIdentity(t, mintIssued(t, "m0", key.Public(), parent, authority), key)
-		chain, _ := encodeIdentity(t, parent, authority)
-		return append(cert, chain...), keyPEM
-	}
-	dir := t.TempDir()
-	cert, keyPEM := issued(key)
-	place(t, dir, map[string][]byte{"cert.pem": cert, "key.pem": keyPEM})
-	id, err := certstore.LoadIdentity(dir, nil)
-	require.NoError(t, err)
-	require.False(t, id.SelfSigned())
-	s := opened(t, dir, id)
-	require.NoError(t, s.Bootstrap(t.Context()))
-	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrForeignIdentity)
-	require.NoDirExists(t, filepath.Join(dir, "identity.next"))
-	cert, keyPEM = issued(next)
-	require.NoError(t, certstore.StageIdentity(dir, cert, keyPEM, nil))
-	require.NoError(t, rotateAll(s))
-	require.False(t, s.Identity().SelfSigned())
-	require.Len(t, s.Identity().Chain(), 2, "with its authorities")
-	require.NoError(t, s.Close())
-	id, err = certstore.LoadIdentity(dir, nil)
-	require.NoError(t, err)
-	require.Equal(t, s.Identity().Fingerprint(), id.Fingerprint())
-}
-
 // Identities that are not on disk rotate in memory; until the end, the store is opened with the former one.
 func TestRotateTo(t *testing.T) {
 	former, next := mintIdentity(t, "m0"), mintIdentity(t, "m0")
@@ -393,3 +325,46 @@ func TestIdentityDirectoriesOutOfOrder(t *testing.T) {
 	require.Error(t, s.SwitchIdentity(t.Context()))
 	require.Equal(t, before, content(t, dir))
 }
+
+// deafBackend refuses to store anything while it is told to.
+type deafBackend struct {
+	certstore.Backend
+	deaf bool
+}
+
+func (b *deafBackend) Append(ctx context.Context, batch certstore.Batch) error {
+	if b.deaf {
+		return certstore.ErrFaulty
+	}
+	return b.Backend.Append(ctx, batch)
+}
+
+// The former key is not destroyed before its removal is stored, and what is not stored is not presented.
+func TestRotationWithoutStorage(t *testing.T) {
+	dir := t.TempDir()
+	id, err := certstore.LoadOrCreateIdentity(dir, edwards)
+	require.NoError(t, err)
+	backend := &deafBackend{Backend: certstore.NewMemoryBackend()}
+	s, err := certstore.OpenBackend(backend, id)
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Bootstrap(t.Context()))
+	backend.deaf = true
+	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrFaulty)
+	require.Equal(t, certstore.RotationNone, s.Rotation())
+	require.ErrorIs(t, s.SwitchIdentity(t.Context()), certstore.ErrNoRotation)
+	backend.deaf = false
+	made := content(t, filepath.Join(dir, "identity.next"))
+	require.NoError(t, s.Rotate(t.Context()))
+	require.Equal(t, made, content(t, filepath.Join(dir, "identity.next")), "what was made is used")
+	require.NoError(t, s.SwitchIdentity(t.Context()))
+	backend.deaf = true
+	former := keyTexts(t, dir)[filepath.Join(dir, "identity.old", "key.pem")]
+	require.ErrorIs(t, s.RetireIdentity(t.Context()), certstore.ErrFaulty)
+	require.Equal(t, certstore.RotationSwitched, s.Rotation())
+	require.True(t, holdsKey(t, dir, former))
+	backend.deaf = false
+	require.NoError(t, s.RetireIdentity(t.Context()))
+	require.False(t, holdsKey(t, dir, former))
+}
+
