@@ -32,6 +32,14 @@ type Lies struct {
 	NoDirSync, NoTruncate     bool // directories are not flushed; nothing is cut off
 }
 
+// FlushLate makes up for what Lies.LateSync left out.
+func (d *Disk) FlushLate() {
+	if d.late != nil {
+		d.log = append(d.log, diskOp{on: d.late, sync: true})
+		d.late = nil
+	}
+}
+
 // ErrKilled is what a process gets after its end.
 var ErrKilled = errors.New("killed")
 
@@ -94,11 +102,6 @@ func (d *Disk) Names() []string {
 
 // do records an operation, after which the system sees it.
 func (d *Disk) do(op diskOp) error {
-	if d.late != nil {
-		late := d.late
-		d.late = nil
-		d.log = append(d.log, diskOp{on: late, sync: true})
-	}
 	if d.Stop == 0 {
 		if half := len(op.data) / 2; half > 0 { // in the middle of a write
 			op.data, d.Stop = op.data[:half], -2

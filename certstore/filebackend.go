@@ -151,7 +151,8 @@ func openTrustFile(root directory) (file, error) {
 	return opened, nil
 }
 
-// Load reads the whole file, verifies what no checkpoint covers, and cuts off a last line that was never finished.
+// Load reads the whole file, verifies what no checkpoint covers, cuts off a last line that was never finished, and finishes
+// one that only lacks its line feed.
 func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 	if err := ctx.Err(); err != nil {
 		return Batch{}, err
@@ -164,6 +165,11 @@ func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 	if err != nil {
 		return Batch{}, fmt.Errorf("%w: %s", err, b.path)
 	}
+	line := lineWithoutEnd(data[size:])
+	if line != nil {
+		size += int64(len(line)) + 1
+		data = append(data[:size-1], '\n')
+	}
 	b.sum = sha256.New()
 	b.checked = b.readCheckpoint(data[:size])
 	batch, err := b.parse(data[:size], b.checked.size)
@@ -173,18 +179,28 @@ func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
-	if size < int64(len(data)) {
-		if err := b.file.Truncate(size); err != nil {
-			return Batch{}, fmt.Errorf("certstore: cut off the unfinished end of %s: %w", b.path, err)
-		}
-	}
-	if err := b.file.Sync(); err != nil { // a process that was killed may have left a line that is whole and not yet durable
-		return Batch{}, fmt.Errorf("certstore: flush %s: %w", b.path, err)
+	if err := b.mend(size, line != nil); err != nil {
+		return Batch{}, fmt.Errorf("certstore: mend the unfinished end of %s: %w", b.path, err)
 	}
 	b.sum.Write(data[b.checked.size:size])
 	b.loaded, b.size, b.cluster = true, size, batch.Cluster
 	b.writeCheckpoint()
 	return batch, nil
+}
+
+// mend makes the file size bytes long, with a line feed at the end if that is what it lacks, and durable: of a process that
+// was killed there may be lines that are whole and were not flushed.
+func (b *fileBackend) mend(size int64, lineFeed bool) error {
+	if lineFeed {
+		if _, err := b.file.WriteAt([]byte{'\n'}, size-1); err != nil {
+			return err
+		}
+	}
+	info, err := b.file.Stat()
+	if err == nil && info.Size() > size {
+		err = b.file.Truncate(size)
+	}
+	return errors.Join(err, b.file.Sync())
 }
 
 func readWhole(f file) ([]byte, error) {

@@ -108,6 +108,7 @@ func (c *crashes) work() error {
 			content = next
 			c.happens(content, true)
 		}
+		c.disk.FlushLate()
 		if errors.Is(err, certstore.ErrKilled) || c.disk.Stop != -1 {
 			break
 		}
@@ -158,6 +159,7 @@ func (c *crashes) check(d *certstore.Disk, allowed [][]byte) error {
 	if err := b.Append(context.Background(), c.batches[i]); err != nil {
 		return err
 	}
+	d.FlushLate()
 	want := append(slices.Clone(content), c.lines[i]...)
 	m := d.Moments()
 	for m.Advance() {
@@ -192,13 +194,15 @@ func (c *crashes) history() error {
 			m.Advance()
 		}
 		c.disk = m.Crash(c.random.IntN(m.Cuts()), certstore.Something, c.random)
-		before = wholeLinesOf(c.disk.Content("trust.jsonl"))
+		// What is left is one of the allowed states, as was shown above: opening a copy tells which.
+		left := c.disk.Moments().Crash(0, certstore.All, c.random)
+		if _, _, err := c.open(left); err != nil {
+			return err
+		}
+		before = left.Content("trust.jsonl")
 	}
 	return nil
 }
-
-// wholeLinesOf returns what of a file counts: up to the last line feed.
-func wholeLinesOf(data []byte) []byte { return data[:bytes.LastIndexByte(data, '\n')+1] }
 
 // pool is what is stored in crashes: lines of one statement, or of several.
 type pool struct {

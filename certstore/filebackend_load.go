@@ -32,6 +32,18 @@ func wholeLines(data []byte) (int64, error) {
 	return int64(bytes.LastIndexByte(data, '\n') + 1), nil
 }
 
+// lineWithoutEnd returns the line that tail, what follows on the last line feed, holds but for its own line feed: nothing if
+// it is not whole, and was never finished. One byte in place of the line feed is what a crash or damage may have left.
+func lineWithoutEnd(tail []byte) []byte {
+	for cut := range min(len(tail), 2) {
+		line := tail[:len(tail)-cut]
+		if _, err := decodeLine(line); err == nil {
+			return line
+		}
+	}
+	return nil
+}
+
 // parseLines returns what whole lines hold. Every fault is a *CorruptError or ErrForeignFile. The first checked bytes are
 // lines that went through here before and need not be verified again. It is pure, and total.
 func parseLines(data []byte, checked int64) (Batch, error) {
