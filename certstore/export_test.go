@@ -42,3 +42,15 @@ func Guard(inner net.Listener) net.Listener { return guardedListener{inner} }
 func RequireMember(current func() *Snapshot, next http.Handler) http.Handler {
 	return requireMember(current, next)
 }
+
+// PoolFor returns what stands for the connections over which a transport sends its next request, to a member whose newest
+// key this is, and what notes that one of them proved a key.
+func PoolFor(transport http.RoundTripper, newest KeyID) (pool any, proved func(KeyID)) {
+	p := transport.(*memberTransport).poolFor(newest)
+	return p, p.proved
+}
+
+// NewTransportOf is NewTransport for an identity that changes.
+func NewTransportOf(identity func() *Identity, current func() *Snapshot, name string) http.RoundTripper {
+	return newTransport(identity, current, name)
+}

@@ -367,4 +367,3 @@ func TestRotationWithoutStorage(t *testing.T) {
 	require.NoError(t, s.RetireIdentity(t.Context()))
 	require.False(t, holdsKey(t, dir, former))
 }
-

@@ -7,9 +7,12 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -246,4 +249,44 @@ func requireRefused(t *testing.T, former *certstore.Identity, m *served) {
 	var stranger *certstore.StrangerError
 	require.ErrorAs(t, err, &stranger)
 	require.True(t, stranger.Removed)
+}
+
+// A transport leaves its connections at once when this machine presents another identity, and those that proved an older
+// key of the member after a while, which grows with the time for which the member goes on presenting that key.
+func TestTransportLeavesOldConnections(t *testing.T) {
+	ids := people(t, 3)
+	older, newer := certstore.KeyID{1}, certstore.KeyID{2}
+	synctest.Test(t, func(t *testing.T) {
+		var presented atomic.Pointer[certstore.Identity]
+		presented.Store(ids[0])
+		transport := certstore.NewTransportOf(presented.Load, always(snapshotOf(ids[0])), "m2")
+		first, proved := certstore.PoolFor(transport, older)
+		proved(older)
+		time.Sleep(time.Hour)
+		same, _ := certstore.PoolFor(transport, older)
+		require.Same(t, first, same, "the newest key there is")
+
+		var lasted []time.Duration
+		for began := time.Now(); time.Since(began) < 3*time.Minute; {
+			pool, proved := certstore.PoolFor(transport, newer)
+			proved(older)
+			made := time.Now()
+			for next := pool; next == pool; next, _ = certstore.PoolFor(transport, newer) {
+				time.Sleep(100 * time.Millisecond)
+			}
+			lasted = append(lasted, time.Since(made))
+		}
+		require.Less(t, len(lasted), 60)
+		require.LessOrEqual(t, lasted[1], time.Second)
+		require.LessOrEqual(t, slices.Max(lasted), 9*time.Second)
+
+		last, proved := certstore.PoolFor(transport, newer)
+		proved(newer)
+		time.Sleep(time.Hour)
+		same, _ = certstore.PoolFor(transport, newer)
+		require.Same(t, last, same, "it presents the new key at last")
+		presented.Store(ids[1])
+		other, _ := certstore.PoolFor(transport, newer)
+		require.NotSame(t, last, other)
+	})
 }
