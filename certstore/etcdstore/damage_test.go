@@ -114,7 +114,7 @@ func TestLoadRefusesDamage(t *testing.T) {
 			return p.addBatch(`,"statements":[%s,%s]}`, good, statement(other.Statements[0], whole))
 		}, certstore.ErrOtherCluster},
 		{"a forged signature", func(p *prefixState) string { return p.addBatch(`,"statements":[%s]}`, forged) }, certstore.ErrSignature},
-		{"no statement", func(p *prefixState) string { return p.addBatch(`,"statements":[{}]}`) }, certstore.ErrStatement},
+		{"no statement", func(p *prefixState) string { return p.addBatch(`,"statements":[{"body":"AAAA","signature":"AAAA"}]}`) }, certstore.ErrStatement},
 	}
 	client := shared.client(t, shared.machines[0])
 	for i, tt := range tests {

@@ -77,14 +77,17 @@ func TestMembersOfEtcdStop(t *testing.T) {
 	}
 	batches := split(newBatch(t, 120, 10))
 	var written atomic.Int64
+	var longest time.Duration
 	result := make(chan error, 1)
 	orders := make(chan int, len(batches)) // of batches to write
 	go func() {
 		for i := range orders {
+			began := time.Now()
 			if err := writer.Append(t.Context(), batches[i]); err != nil {
 				result <- err
 				return
 			}
+			longest = max(longest, time.Since(began))
 			written.Add(1)
 		}
 		result <- nil
@@ -116,6 +119,7 @@ func TestMembersOfEtcdStop(t *testing.T) {
 	close(orders)
 	require.NoError(t, <-result)
 	require.Positive(t, leaders, "the leader was stopped")
+	t.Logf("%d writes, the longest took %v", ordered, longest)
 	all := certstore.Batch{Cluster: batches[0].Cluster}
 	for _, b := range batches[:ordered] {
 		all.Statements = append(all.Statements, b.Statements...)

@@ -20,10 +20,11 @@ const (
 )
 
 var (
-	errHash    = errors.New("value does not match the hash in its key")
-	errMissing = errors.New("value is missing")
-	errForeign = errors.New("not a key of this library")
-	errContent = errors.New("a batch has either statements or parts, and a cluster")
+	errHash     = errors.New("value does not match the hash in its key")
+	errMissing  = errors.New("value is missing")
+	errForeign  = errors.New("not a key of this library")
+	errSpelling = errors.New("not spelled as this library writes it")
+	errContent  = errors.New("a batch has either statements or parts, and a cluster")
 )
 
 // keys is the prefix, and makes keys from it.
@@ -54,7 +55,7 @@ type signed struct {
 	Signature []byte `json:"signature"`
 }
 
-// decodeValue reads a value whose hash must be as given, unless that is empty.
+// decodeValue reads a value whose hash must be as given, unless that is empty. Every value has exactly one encoding.
 func decodeValue(data []byte, hash string) (*value, error) {
 	var head struct{ Format int }
 	if err := json.Unmarshal(data, &head); err != nil {
@@ -67,10 +68,11 @@ func decodeValue(data []byte, hash string) (*value, error) {
 		return nil, errHash
 	}
 	v := new(value)
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(v); err != nil {
+	if err := json.Unmarshal(data, v); err != nil {
 		return nil, err
+	}
+	if again, err := encodeValue(*v); err != nil || !bytes.Equal(again, data) {
+		return nil, errSpelling
 	}
 	if v.Cluster.IsZero() {
 		return nil, errContent
