@@ -22,8 +22,8 @@
 //
 // While etcd has no majority, nothing can be stored and no store be opened; stores that are open go on answering from
 // memory. After an error of Append whose outcome is unknown, etcd may still carry out the request a little later. Nothing is ever
-// deleted: parts of large batches that were never committed stay, and mean nothing. Batches are stored as long as each is
-// smaller than what etcd's quota leaves.
+// deleted: parts of large batches that were never committed stay, and mean nothing. A store takes as much as etcd's quota
+// leaves. A restored backup of etcd is an older state, with fewer removals: what members had stored since is not written again.
 //
 // # Threat model
 //

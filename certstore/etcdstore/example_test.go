@@ -1,7 +1,9 @@
 package etcdstore_test
 
 import (
+	"context"
 	"crypto/x509"
+	"fmt"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -26,4 +28,17 @@ func openStore(id *certstore.Identity, endpoints []string, authority *x509.Certi
 	}
 	store, err := certstore.OpenBackend(backend, id)
 	return store, client, err
+}
+
+func ExampleNew() {
+	var id *certstore.Identity      // this machine's own, from certstore.LoadOrCreateIdentity
+	var authority *x509.Certificate // that etcd's certificates come from
+	store, client, err := openStore(id, []string{"https://etcd1:2379", "https://etcd2:2379", "https://etcd3:2379"}, authority)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+	defer store.Close()
+	fmt.Println(store.Bootstrap(context.Background(), "10.0.0.1:9443")) // on the first machine; the others see it at once
 }
