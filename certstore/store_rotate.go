@@ -247,7 +247,8 @@ func (s *Store) SwitchIdentity(ctx context.Context) error {
 //
 // Errors: ErrNoRotation if the identity was not switched; ErrNotMember if the present key isn't a member, since nothing
 // would be left of this machine; ErrKeepLimit if the former key admitted more than a removal can keep and the present one
-// may not admit; ErrIssuerLimit; those of the backend and of the disk, after which it may be called again.
+// may not admit; ErrIdentity and its kin if the former identity is damaged, since nobody else can remove that key alone;
+// ErrIssuerLimit; those of the backend and of the disk, after which it may be called again.
 func (s *Store) RetireIdentity(ctx context.Context) error {
 	if err := s.lock(ctx); err != nil {
 		return err
