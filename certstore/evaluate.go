@@ -34,8 +34,8 @@ func evaluate(cluster ClusterID, set []*Statement) *evaluation {
 	return e
 }
 
-// reach returns the keys that admits lead to from the roots, with their rights, following those that follow accepts for
-// the rights that their issuer has. A right is held if any admit on the way gives it. Rights only grow while this runs,
+// reach is what steps 2 and 4 have in common: it returns the keys that admits lead to from the roots, with their rights,
+// following those that follow accepts for the rights that their issuer has. A right is held if any admit on the way gives it. Rights only grow while this runs,
 // and follow accepts more the more there are, so the result does not depend on the order of its steps.
 func (e *evaluation) reach(follow func(s *Statement, issuer Rights) bool) map[KeyID]Rights {
 	rights := make(map[KeyID]Rights)
@@ -62,20 +62,21 @@ func (e *evaluation) reach(follow func(s *Statement, issuer Rights) bool) map[Ke
 	return rights
 }
 
-// claims reports whether s, an admit, counts for who was ever admitted: its issuer has the right to admit, or hands over
-// its own key. All hand-overs count here, since no later statement may unmake the removals of who was once admitted.
+// claims is step 2: whether s, an admit, counts for who was ever admitted. It does if its issuer has the right to admit, or
+// hands over its own key. All hand-overs count here, since no later statement may unmake the removals of who was once admitted.
 func (e *evaluation) claims(s *Statement, issuer Rights) bool {
 	return issuer.Has(MayAdmit) || !s.replaces().IsZero()
 }
 
-// stands reports whether s, an admit, makes its subject live: it holds, and its issuer has the right to admit, or hands
-// over its own key. Without the right it does so once: of all its hand-overs, held or not, by the one with the smallest id.
+// stands is step 4: whether s, an admit, makes its subject live. It does if it holds, and its issuer has the right to admit,
+// or hands over its own key. Without the right it does so once: of all its hand-overs, held or not, by the one with the
+// smallest id.
 func (e *evaluation) stands(s *Statement, issuer Rights) bool {
 	return e.holds(s) && (issuer.Has(MayAdmit) || e.heir[s.issuer] == s)
 }
 
-// remove finds who is gone, and which of the admits by those stay valid: the ones that every removal keeps. Removals count
-// if their issuer was ever admitted, with the right to remove or for itself. Nothing touches the recovery key.
+// remove is step 3: it finds who is gone, and which of the admits by those stay valid: the ones that every removal keeps.
+// Removals count if their issuer was ever admitted, with the right to remove or for itself. Nothing touches the recovery key.
 func (e *evaluation) remove() {
 	e.gone = make(map[KeyID]struct{})
 	e.keep = make(map[KeyID]map[StatementID]int)
@@ -83,7 +84,7 @@ func (e *evaluation) remove() {
 	for _, s := range e.removes {
 		target := s.content.(*Removal).Target
 		rights, known := e.ever[s.issuer]
-		if !known || target == e.recovery || !rights.Has(MayRemove) && target != s.issuer {
+		if !known || e.isRecovery(target) || !rights.Has(MayRemove) && target != s.issuer {
 			continue
 		}
 		e.gone[target] = struct{}{}
@@ -97,14 +98,14 @@ func (e *evaluation) remove() {
 	}
 }
 
-// holds reports whether s, an admit, still stands: its issuer is not gone, or every removal of the issuer keeps it.
+// holds reports whether s, an admit, holds in the words of step 4: its issuer is not gone, or every removal of it keeps s.
 func (e *evaluation) holds(s *Statement) bool {
 	_, gone := e.gone[s.issuer]
 	return !gone || e.keep[s.issuer][s.id] == e.removals[s.issuer]
 }
 
-// choose collects, for every live key, the statements that make it a member, and picks the one that counts: the one that
-// its profile cites, else the smallest; of those, if there are any, whose certificate can be used.
+// choose is step 5: it collects, for every live key, the statements that make it a member, and picks the one that counts: the
+// one that its profile cites, else the smallest; of those, if there are any, whose certificate can be used.
 func (e *evaluation) choose() {
 	e.grounds = make(map[KeyID][]*Statement)
 	e.chosen = make(map[KeyID]*Statement)

@@ -159,6 +159,9 @@ func removalCases() []sceneCase {
 			s.remove(m[0], m[1])
 			s.admit(m[0], m[1])
 		}},
+		{"removal", "of the zero key", "no key has that id, and it is not the recovery key that is absent", "m0", func(s *scene, m []*person) {
+			s.add(s.sign(m[0], &certstore.Removal{}), "m0 removes the zero key")
+		}},
 		{"backdated", "by a removed key", "no clock tells before from after, so removals by gone keys count", "m0", func(s *scene, m []*person) {
 			s.admit(m[0], m[1])
 			s.admit(m[0], m[2])

@@ -63,6 +63,9 @@ func (h *history) begin(s *Statement, g *Genesis) {
 	}
 }
 
+// isRecovery reports whether key is the recovery key.
+func (h *history) isRecovery(key KeyID) bool { return !h.recovery.IsZero() && key == h.recovery }
+
 // distinct returns the statements of the cluster, each once with the smallest of its signatures, ascending by id.
 func distinct(cluster ClusterID, set []*Statement) []*Statement {
 	sorted := make([]*Statement, 0, len(set))

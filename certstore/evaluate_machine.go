@@ -47,7 +47,7 @@ func (e *evaluation) machines() map[KeyID][]KeyID {
 // that cites s, or there is nothing but hand-overs that it could go by.
 func (e *evaluation) tookOver(s *Statement, independent map[KeyID]struct{}) bool {
 	a, ok := s.content.(*Admission)
-	if !ok || a.Replaces.IsZero() || s.issuer == e.recovery || a.Subject == e.recovery {
+	if !ok || a.Replaces.IsZero() || e.isRecovery(s.issuer) || e.isRecovery(a.Subject) {
 		return false
 	}
 	profile := e.profiles[a.Subject]
