@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/trust"
@@ -24,6 +25,9 @@ type daemon struct {
 	served  *atomic.Int64 // requests that reached any handler of the daemon
 	stop    func() error
 }
+
+// drainTime is what requests over connections of a former certificate get to end. Daemons take the default, which is longer.
+const drainTime = 2 * time.Second
 
 // newDaemon starts a daemon on a free port. It is in no cluster yet and trusts nobody.
 func newDaemon(parent, name string) (*daemon, error) {
@@ -41,7 +45,7 @@ func (d *daemon) start() error {
 	if err != nil {
 		return err
 	}
-	d.service, err = trust.NewService(trust.Config{Store: d.store})
+	d.service, err = trust.NewService(trust.Config{Store: d.store, Drain: drainTime})
 	if err != nil {
 		return errors.Join(err, d.store.Close())
 	}
@@ -62,6 +66,13 @@ func (d *daemon) start() error {
 	d.address = listener.Addr().String()
 	d.stop = d.serve(server, listener)
 	return nil
+}
+
+// pause stops the daemon until the next start.
+func (d *daemon) pause() error {
+	err := d.stop()
+	d.stop = func() error { return nil }
+	return err
 }
 
 // serve starts the server and the service, and returns what stops both and closes the store.

@@ -34,7 +34,7 @@ func (c *cluster) found(ctx context.Context, _ *result) error {
 	c.screen.title("three machines, each with its own certificate")
 	for _, d := range c.daemons {
 		c.screen.show(d.name, "serving on %s from %s", d.address, d.dir)
-		c.screen.lines(d.name, terminal.Fingerprint(d.store.Identity().Fingerprint(), false)...)
+		c.screen.lines(d.name, fingerprint(d)...)
 	}
 	first := c.daemons[0]
 	if err := first.store.Bootstrap(ctx, first.address); err != nil {
@@ -60,7 +60,7 @@ func (c *cluster) join(ctx context.Context, found *result) error {
 	defer s.Close(nil)
 	c.screen.show(first.name, "session open for %s, waiting for %s", s.Remaining(time.Now()).Round(time.Second), strings.Join(names, " and "))
 	c.screen.show(first.name, "passphrase   %s", s.Passphrase().Reveal())
-	c.screen.lines(first.name, terminal.Fingerprint(first.store.Identity().Fingerprint(), false)...)
+	c.screen.lines(first.name, fingerprint(first)...)
 
 	operator := make(chan error, 1)
 	go func() {
@@ -157,6 +157,11 @@ func (c *cluster) showsOnScreen(name string, f certstore.Fingerprint) bool {
 		}
 	}
 	return false
+}
+
+// fingerprint returns the lines in which a daemon shows its own fingerprint.
+func fingerprint(d *daemon) []string {
+	return terminal.Fingerprint(d.store.Identity().Fingerprint(), false)
 }
 
 func namesOf(s *certstore.Snapshot) (names []string) {

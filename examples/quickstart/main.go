@@ -1,6 +1,7 @@
 // Quickstart forms a cluster of three daemons in one process, each with its own directory, listener and identity, and shows
 // what an operator would see on each screen. Then it proves the result: every pair speaks mutual TLS, a stranger is refused,
-// a wrong passphrase is refused and counted, a restarted daemon still knows everyone.
+// a wrong passphrase is refused and counted, a restarted daemon still knows everyone, a machine takes a new certificate and no
+// request fails, a removed one is cut off at once, one that was away catches up.
 //
 //	go run ./examples/quickstart
 //
@@ -72,6 +73,9 @@ func play(ctx context.Context, stdout io.Writer) (result, error) {
 		cluster.proveMembers,
 		cluster.proveRestart,
 		cluster.proveStranger,
+		cluster.proveRotation,
+		cluster.proveRemoval,
+		cluster.proveCatchUp,
 	} {
 		if err := step(ctx, &found); err != nil {
 			return result{}, err

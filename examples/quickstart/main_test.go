@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const lastLine = "quickstart: 3 members, 6 mutual TLS connections verified, 1 stranger refused, 1 wrong passphrase refused"
+const lastLine = "quickstart: 3 members, 6 mutual TLS connections verified, 1 stranger refused, 1 wrong passphrase refused, 1 rotated without a failed request, 1 removed and cut off, 1 caught up"
 
 // quickstart runs the program with a directory for temporary files of its own, and returns what it left there.
 func quickstart(ctx context.Context, t *testing.T, args ...string) (code int, stdout, stderr string, left []os.DirEntry) {
@@ -60,5 +60,6 @@ func TestQuickstart(t *testing.T) {
 // TestProofsAreCounted: the closing line says what was found, not what should be.
 func TestProofsAreCounted(t *testing.T) {
 	r := result{members: 2, connections: map[[2]string]bool{{"a", "b"}: true}}
-	require.Equal(t, "2 members, 1 mutual TLS connections verified, 0 stranger refused, 0 wrong passphrase refused", r.String())
+	require.Equal(t, "2 members, 1 mutual TLS connections verified, 0 stranger refused, 0 wrong passphrase refused, "+
+		"0 rotated without a failed request, 0 removed and cut off, 0 caught up", r.String())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,12 +18,16 @@ type result struct {
 	connections      map[[2]string]bool // ordered pairs that spoke mutual TLS
 	strangers        int
 	wrongPassphrases int64
+	rotated          int
+	removed          int
+	caughtUp         int
 }
 
 // String is the closing line.
 func (r result) String() string {
-	return fmt.Sprintf("%d members, %d mutual TLS connections verified, %d stranger refused, %d wrong passphrase refused",
-		r.members, len(r.connections), r.strangers, r.wrongPassphrases)
+	return fmt.Sprintf("%d members, %d mutual TLS connections verified, %d stranger refused, %d wrong passphrase refused, "+
+		"%d rotated without a failed request, %d removed and cut off, %d caught up",
+		r.members, len(r.connections), r.strangers, r.wrongPassphrases, r.rotated, r.removed, r.caughtUp)
 }
 
 const requestTime = 10 * time.Second
@@ -51,10 +56,17 @@ func (c *cluster) proveMembers(ctx context.Context, found *result) error {
 
 // awaitMembers waits until the daemon's store holds what the first one's does: it learns of later members from the others.
 func (c *cluster) awaitMembers(ctx context.Context, d *daemon) error {
+	return c.await(ctx, d, func(s *certstore.Snapshot) bool {
+		return s.Digest() == c.daemons[0].store.Snapshot().Digest() && s.Len() == len(c.daemons)
+	})
+}
+
+// await waits until the daemon's store is as it has to be.
+func (c *cluster) await(ctx context.Context, d *daemon, reached func(*certstore.Snapshot) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	for s := range d.store.Watch(ctx) {
-		if s.Digest() == c.daemons[0].store.Snapshot().Digest() && s.Len() == len(c.daemons) {
+		if reached(s) {
 			return nil
 		}
 	}
@@ -81,14 +93,31 @@ func (c *cluster) callAll(ctx context.Context, found *result, wanted func(from, 
 func call(ctx context.Context, from, to *daemon) error {
 	client := &http.Client{Transport: from.store.Transport(to.name), Timeout: requestTime}
 	defer client.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+to.name+"/greeting", nil)
+	state, err := ask(ctx, client, from, to)
 	if err != nil {
 		return err
+	}
+	if certstore.FingerprintOf(state.PeerCertificates[0]) != to.store.Identity().Fingerprint() {
+		return errors.New("the connection is not pinned to its certificate")
+	}
+	return nil
+}
+
+// ask makes one request, checks that the other side knew who asked, and returns how it was connected.
+func ask(ctx context.Context, client *http.Client, from, to *daemon) (*tls.ConnectionState, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+to.name+"/greeting", nil)
+	if err != nil {
+		return nil, err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return response.TLS, readGreeting(response, from, to)
+}
+
+// readGreeting reads the whole answer, so that the connection can be used again.
+func readGreeting(response *http.Response, from, to *daemon) error {
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
 	if err != nil {
@@ -96,9 +125,6 @@ func call(ctx context.Context, from, to *daemon) error {
 	}
 	if want := to.name + " greets " + from.name; response.StatusCode != http.StatusOK || string(body) != want {
 		return fmt.Errorf("answered %s %q, expected %q", response.Status, body, want)
-	}
-	if state := response.TLS; state == nil || certstore.FingerprintOf(state.PeerCertificates[0]) != to.store.Identity().Fingerprint() {
-		return errors.New("the connection is not pinned to its certificate")
 	}
 	return nil
 }
@@ -108,10 +134,9 @@ func (c *cluster) proveRestart(ctx context.Context, found *result) error {
 	d := c.daemons[1]
 	c.screen.title(d.name + " restarts")
 	before := d.store.Snapshot()
-	if err := d.stop(); err != nil {
+	if err := d.pause(); err != nil {
 		return err
 	}
-	d.stop = func() error { return nil }
 	if err := d.start(); err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (c *cluster) tryStranger(ctx context.Context, when string, open bool) error
 	c.screen.title("a stranger knocks " + when + " the session")
 	for i, d := range c.daemons {
 		for _, protocol := range []string{"http/1.1", trust.Protocol} {
-			if err := c.refuses(ctx, d, protocol, open && i == 0 && protocol == trust.Protocol); err != nil {
+			if err := c.refuses(ctx, d, c.stranger, protocol, open && i == 0 && protocol == trust.Protocol); err != nil {
 				return fmt.Errorf("%s, a stranger with ALPN %s: %w", d.name, protocol, err)
 			}
 			c.screen.show(d.name, "refused a stranger with ALPN %s", protocol)
@@ -39,11 +39,11 @@ func (c *cluster) tryStranger(ctx context.Context, when string, open bool) error
 	return nil
 }
 
-// refuses checks that the daemon refuses the stranger: in TLS, or, where the join protocol is open, with a status. No handler
+// refuses checks that the daemon refuses this identity: in TLS, or, where the join protocol is open, with a status. No handler
 // of the daemon may have seen anything of it.
-func (c *cluster) refuses(ctx context.Context, d *daemon, protocol string, open bool) error {
+func (c *cluster) refuses(ctx context.Context, d *daemon, id *certstore.Identity, protocol string, open bool) error {
 	served := d.served.Load()
-	status, err := knock(ctx, c.stranger, d.address, protocol)
+	status, err := knock(ctx, id, d.address, protocol)
 	switch {
 	case d.served.Load() != served:
 		return errors.New("it reached a handler")
