@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,10 +20,7 @@ import (
 )
 
 // gcm is a protection as an embedder may write one: AES-GCM under a key that it has from somewhere.
-type gcm struct {
-	secret string
-	before func() // runs before something is sealed
-}
+type gcm struct{ secret string }
 
 func (g gcm) aead() cipher.AEAD {
 	key := sha256.Sum256([]byte(g.secret))
@@ -40,9 +36,6 @@ func (g gcm) aead() cipher.AEAD {
 }
 
 func (g gcm) Seal(plain []byte) ([]byte, error) {
-	if g.before != nil {
-		g.before()
-	}
 	return g.aead().Seal(nil, nil, plain, nil), nil
 }
 
@@ -181,19 +174,24 @@ func requireNoTrace(t *testing.T, dir string, key crypto.Signer, when string) {
 	}
 }
 
-// The private key of a new identity is not written before it is sealed, and nothing else of it is ever on disk.
+// At no moment of the creation of an identity is its private key on the disk as it is, nor after it.
 func TestPrivateKeyIsNeverOnDiskUnencrypted(t *testing.T) {
-	dir, sealed := t.TempDir(), 0
-	mine := gcm{secret: "mine", before: func() { sealed++ }}
-	_, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256, Protection: mine})
+	disk, mine := certstore.NewDisk(), gcm{secret: "mine"}
+	_, err := certstore.CreateIdentityOn(disk, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256, Protection: mine})
 	require.NoError(t, err)
-	require.Equal(t, 1, sealed)
-	block, _ := pem.Decode([]byte(content(t, dir)[filepath.Join(dir, "identity", "key.pem")]))
+	block, _ := pem.Decode(disk.Files()["identity/key.pem"])
 	der, err := mine.Open(block.Bytes)
 	require.NoError(t, err)
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	require.NoError(t, err)
-	requireNoTrace(t, dir, parsed.(crypto.Signer), "after creation")
+	written := 0
+	for m := disk.Moments(); m.Advance(); {
+		left := m.Crash(0, certstore.All, nil)
+		requireNoKey(t, left, []crypto.Signer{parsed.(crypto.Signer)})
+		written = max(written, len(left.Files()))
+	}
+	require.Equal(t, 2, written)
+	dir := t.TempDir()
 
 	// The search finds what it looks for.
 	place(t, dir, map[string][]byte{"key.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})})
@@ -206,181 +204,6 @@ func TestPrivateKeyIsNeverOnDiskUnencrypted(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, found, 4)
-}
-
-// machineDir has an identity, the next one and an old one, all under one protection; keys are theirs.
-func machineDir(t *testing.T, protection certstore.KeyProtection) (dir string, keys []crypto.Signer) {
-	t.Helper()
-	dir = t.TempDir()
-	for _, sub := range []string{"identity", "identity.next", "identity.old"} {
-		key := newP256(t)
-		cert, keyPEM := encodeIdentity(t, mintCertificate(t, "micro01", key), key)
-		if protection != nil {
-			block, _ := pem.Decode(keyPEM)
-			sealed, err := protection.Seal(block.Bytes)
-			require.NoError(t, err)
-			keyPEM = pem.EncodeToMemory(&pem.Block{Type: "MICROTRUST SEALED PRIVATE KEY", Bytes: sealed})
-		}
-		require.NoError(t, os.Mkdir(filepath.Join(dir, sub), 0o700))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, sub, "cert.pem"), cert, 0o600))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, sub, "key.pem"), keyPEM, 0o600))
-		keys = append(keys, key)
-	}
-	return dir, keys
-}
-
-// readable counts the identities of a machine whose keys open with a protection.
-func readable(t *testing.T, dir string, protection certstore.KeyProtection) (n int) {
-	t.Helper()
-	for _, sub := range []string{"identity", "identity.next", "identity.old"} {
-		cert, err := os.ReadFile(filepath.Join(dir, sub, "cert.pem"))
-		require.NoError(t, err)
-		key, err := os.ReadFile(filepath.Join(dir, sub, "key.pem"))
-		require.NoError(t, err)
-		if _, err := certstore.ParseProtectedIdentity(cert, key, protection); err == nil {
-			n++
-		}
-	}
-	return n
-}
-
-var errCrash = errors.New("crash")
-
-// Wherever it stops, every key is under the old or the new protection, and the same call completes what was begun.
-func TestChangeKeyProtectionStoppedAnywhere(t *testing.T) {
-	one, two := gcm{secret: "one"}, gcm{secret: "two"}
-	for name, row := range map[string]struct{ from, to certstore.KeyProtection }{
-		"seal": {nil, one}, "seal anew": {one, two}, "unseal": {one, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir, keys := machineDir(t, row.from)
-			var steps []string
-			require.NoError(t, certstore.ChangeKeyProtectionUntil(dir, row.from, row.to, func(step string) error {
-				steps = append(steps, step)
-				if row.from != nil && row.to != nil {
-					for _, key := range keys {
-						requireNoTrace(t, dir, key, step)
-					}
-				}
-				return nil
-			}))
-			require.Equal(t, strings.Split(strings.Repeat("written renamed durable ", 3), " ")[:9], steps)
-			require.Equal(t, 3, readable(t, dir, row.to))
-			for stop := range steps {
-				dir, keys := machineDir(t, row.from)
-				at := 0
-				err := certstore.ChangeKeyProtectionUntil(dir, row.from, row.to, func(string) error {
-					if at++; at > stop {
-						return errCrash
-					}
-					return nil
-				})
-				require.ErrorIs(t, err, errCrash)
-				require.Equal(t, 3, readable(t, dir, row.from)+readable(t, dir, row.to), "stopped after step %d", stop+1)
-				require.Equal(t, (stop+2)/3, readable(t, dir, row.to), "stopped after step %d", stop+1)
-				for range 2 {
-					require.NoError(t, certstore.ChangeKeyProtection(dir, row.from, row.to))
-					require.Equal(t, 3, readable(t, dir, row.to), "stopped after step %d", stop+1)
-				}
-				require.Len(t, content(t, dir), 1+3*3+1, "leftovers stay") // and the lock
-				for _, key := range keys {
-					if row.to != nil {
-						requireNoTrace(t, dir, key, "after completion")
-					}
-				}
-			}
-		})
-	}
-}
-
-// A crash before the new file had its name, and a change of mind: what was written for it does not stay.
-func TestChangeKeyProtectionRemovesLeftovers(t *testing.T) {
-	one := gcm{secret: "one"}
-	dir, keys := machineDir(t, one)
-	require.ErrorIs(t, certstore.ChangeKeyProtectionUntil(dir, one, nil, func(string) error { return errCrash }), errCrash)
-	require.Contains(t, content(t, dir), filepath.Join(dir, "identity", "key.pem.new"))
-	require.NoError(t, certstore.ChangeKeyProtection(dir, nil, one))
-	require.NotContains(t, content(t, dir), filepath.Join(dir, "identity", "key.pem.new"))
-	for _, key := range keys {
-		requireNoTrace(t, dir, key, "after it")
-	}
-}
-
-// What was unencrypted is overwritten when it has lost its name: seen through a second name.
-func TestChangeKeyProtectionOverwrites(t *testing.T) {
-	dir, keys := machineDir(t, nil)
-	if err := os.Link(filepath.Join(dir, "identity", "key.pem"), filepath.Join(dir, "copy")); err != nil {
-		t.Skipf("no second names: %v", err)
-	}
-	require.NoError(t, certstore.ChangeKeyProtection(dir, nil, gcm{secret: "one"}))
-	requireNoTrace(t, dir, keys[0], "after it")
-	data := content(t, dir)[filepath.Join(dir, "copy")]
-	require.NotEmpty(t, data)
-	require.Empty(t, strings.Trim(data, "\x00"))
-}
-
-func TestChangeKeyProtectionRefuses(t *testing.T) {
-	one, two := gcm{secret: "one"}, gcm{secret: "two"}
-	for reason, row := range map[string]struct {
-		is, from, to certstore.KeyProtection
-		damage       func(t *testing.T, dir string)
-		want         error
-	}{
-		"wrong":               {is: one, from: two, want: certstore.ErrWrongKey},
-		"wrong to another":    {is: one, from: two, to: gcm{secret: "three"}, want: certstore.ErrWrongKey},
-		"sealed, said plain":  {is: one, to: two, want: certstore.ErrSealed},
-		"plain, said sealed":  {from: one, to: two, want: certstore.ErrNotSealed},
-		"cannot seal":         {to: broken{}, want: errBroken},
-		"cannot open":         {is: one, from: broken{}, want: errBroken},
-		"seals into nothing":  {to: tooMuch{}, want: nil},
-		"old one is damaged":  {to: one, want: certstore.ErrIdentity, damage: damageOf("identity.old", "key.pem", "")},
-		"next one incomplete": {to: one, want: certstore.ErrIdentityIncomplete, damage: removalOf("identity.next", "cert.pem")},
-		"no identity": {to: one, want: certstore.ErrIdentityIncomplete, damage: func(t *testing.T, dir string) {
-			removalOf("identity")(t, dir)
-			removalOf("identity.old")(t, dir) // with it, this would be a switch that a crash interrupted
-		}},
-	} {
-		t.Run(reason, func(t *testing.T) {
-			dir, _ := machineDir(t, row.is)
-			if row.damage != nil {
-				row.damage(t, dir)
-			}
-			before := content(t, dir)
-			err := certstore.ChangeKeyProtection(dir, row.from, row.to)
-			require.Error(t, err)
-			if row.want != nil {
-				require.ErrorIs(t, err, row.want)
-			}
-			before[filepath.Join(dir, "trust.lock")] = ""
-			require.Equal(t, before, content(t, dir), "something was changed")
-		})
-	}
-	require.ErrorIs(t, certstore.ChangeKeyProtection(filepath.Join(t.TempDir(), "absent"), nil, one), certstore.ErrNoIdentity)
-}
-
-func damageOf(sub, name, data string) func(*testing.T, string) {
-	return func(t *testing.T, dir string) {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, sub, name), []byte(data), 0o600))
-	}
-}
-
-func removalOf(path ...string) func(*testing.T, string) {
-	return func(t *testing.T, dir string) {
-		require.NoError(t, os.RemoveAll(filepath.Join(dir, filepath.Join(path...))))
-	}
-}
-
-func TestChangeKeyProtectionWhileInUse(t *testing.T) {
-	dir, one := t.TempDir(), gcm{secret: "one"}
-	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.ECDSAP256})
-	require.NoError(t, err)
-	store, err := certstore.Open(dir, id)
-	require.NoError(t, err)
-	require.ErrorIs(t, certstore.ChangeKeyProtection(dir, nil, one), certstore.ErrLocked)
-	require.NoError(t, store.Close())
-	require.NoError(t, certstore.ChangeKeyProtection(dir, nil, one))
-	_, err = certstore.LoadIdentity(dir, one)
-	require.NoError(t, err)
 }
 
 // A sealed key that opens signs what verifies; whatever else is an ErrIdentity.

@@ -34,7 +34,7 @@ func ChangeKeyProtection(dir string, from, to KeyProtection) error {
 		return err
 	}
 	if err = resume(root); err == nil {
-		err = resealAll(root, from, to, func(string) error { return nil })
+		err = resealAll(root, from, to)
 	}
 	return errors.Join(err, release())
 }
@@ -45,13 +45,12 @@ type reseal struct {
 	sub      string // the directory of the identity
 	sealed   []byte // the new content; nil: it is protected by to already
 	wasPlain bool
-	done     func(step string) error // is told of every step; after an error nothing else happens, as in a crash
 }
 
-func resealAll(root directory, from, to KeyProtection, done func(step string) error) error {
+func resealAll(root directory, from, to KeyProtection) error {
 	var all []*reseal
 	for _, sub := range []string{identityDir, identityNext, identityOld} {
-		r := &reseal{root: root, sub: sub, done: done}
+		r := &reseal{root: root, sub: sub}
 		err := r.prepare(from, to)
 		if sub != identityDir && errors.Is(err, ErrNoIdentity) {
 			continue
@@ -89,10 +88,10 @@ func (r *reseal) prepare(from, to KeyProtection) error {
 	return nil
 }
 
-// run replaces the file. What an earlier run left is removed first, also if there is nothing else to do.
+// run replaces the file. What an earlier run left is destroyed first, also if there is nothing else to do.
 func (r *reseal) run() error {
 	temp, target := filepath.Join(r.sub, keyTemp), filepath.Join(r.sub, keyFile)
-	if err := r.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := destroyFile(r.root, temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if r.sealed == nil {
@@ -100,9 +99,6 @@ func (r *reseal) run() error {
 	}
 	if err := writeDurably(r.root, temp, r.sealed); err != nil {
 		return errors.Join(err, r.root.Remove(temp))
-	}
-	if err := r.done("written"); err != nil {
-		return err
 	}
 	before, err := r.openPlain(target)
 	if err != nil {
@@ -114,13 +110,7 @@ func (r *reseal) run() error {
 	if err := r.root.Rename(temp, target); err != nil {
 		return err
 	}
-	if err := r.done("renamed"); err != nil {
-		return err
-	}
 	if err := r.root.Sync(r.sub); err != nil {
-		return err
-	}
-	if err := r.done("durable"); err != nil {
 		return err
 	}
 	return overwrite(before)

@@ -152,3 +152,33 @@ func TestReadStoreWhileItIsOpen(t *testing.T) {
 	require.Equal(t, 17, content.Unfinished)
 	require.Equal(t, store.Snapshot().Digest(), certstore.Evaluate(content.Cluster, content.Statements).Digest())
 }
+
+// A reader beside a writer sees what was durable at some moment: whole, and never less than before.
+func TestReadStoreWhileItIsWritten(t *testing.T) {
+	dir, id := t.TempDir(), people(t, 1)[0]
+	store, err := certstore.Open(dir, id)
+	require.NoError(t, err)
+	defer store.Close()
+	require.NoError(t, store.Bootstrap(t.Context()))
+	done := make(chan error)
+	go func() {
+		var err error
+		for i := range 100 {
+			err = errors.Join(err, store.UpdateProfile(t.Context(), certstore.Profile{Addresses: []string{fmt.Sprintf("10.0.0.1:%d", i+1)}}))
+		}
+		done <- err
+	}()
+	for lines, reads := 0, 0; ; reads++ {
+		content, err := certstore.ReadStore(dir)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, content.Lines, lines)
+		lines = content.Lines
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+			require.Positive(t, reads)
+			return
+		default:
+		}
+	}
+}
