@@ -55,6 +55,12 @@ func found(t *testing.T, machines []*machine) {
 // down ends the machine's daemon, so that nobody can reach it; up starts it anew at the same address.
 func (m *machine) down() { m.srv.Close() }
 
+// end ends the daemon with all that it does of itself.
+func (m *machine) end() {
+	m.stop()
+	m.down()
+}
+
 func (m *machine) up(cfg trust.Config) {
 	m.t.Helper()
 	var ln net.Listener

@@ -21,11 +21,11 @@ type contacts struct {
 // contact is one member as it was last met.
 type contact struct {
 	lastSeen time.Time
-	digest   certstore.Digest // of its set then
-	err      error            // of the newest attempt; nil if it came through, or the member has called since
-	tried    time.Time        // when that attempt ended
-	failures int              // in a row
-	refused  int              // statements of its that could not be taken
+	inStep   bool      // whether both had the same statements then
+	err      error     // of the newest attempt; nil if it came through, or the member has called since
+	tried    time.Time // when that attempt ended
+	failures int       // in a row
+	refused  int       // statements of its that could not be taken
 }
 
 // maxRest is the longest pause between attempts to reach a member that fails, in times of the pace of exchanges.
@@ -52,25 +52,27 @@ func (c *contacts) get(name string) contact {
 	return contact{}
 }
 
-// heard notes that a member called. If it could not be reached before, it may be called again from now on.
-func (c *contacts) heard(name string, digest certstore.Digest) {
+// heard notes that a member called, and whether it had the same statements then; if not, the exchange it has begun will tell.
+// If it could not be reached before, it may be called again from now on.
+func (c *contacts) heard(name string, same bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.of(name)
-	m.lastSeen, m.digest = time.Now(), digest
+	m.lastSeen = time.Now()
+	m.inStep = m.inStep || same
 	if !reached(m.err) {
 		m.failures, m.err = 0, nil
 	}
 }
 
 // met notes how an exchange with a member ended. It reports whether that is another outcome than that of the one before.
-func (c *contacts) met(name string, digest certstore.Digest, err error) (changed bool) {
+func (c *contacts) met(name string, err error) (changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.of(name)
 	m.tried = time.Now()
 	changed = (err == nil) != (m.err == nil)
-	m.err = err
+	m.err, m.inStep = err, err == nil
 	if reached(err) {
 		m.lastSeen = m.tried
 	}
@@ -78,7 +80,7 @@ func (c *contacts) met(name string, digest certstore.Digest, err error) (changed
 		m.failures++
 		return changed
 	}
-	m.failures, m.digest = 0, digest
+	m.failures = 0
 	return changed
 }
 

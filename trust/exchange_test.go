@@ -291,10 +291,19 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// hanging answers never.
-type hanging struct{}
+// hanging answers never, or begins to.
+type hanging struct{ begins bool }
 
-func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+func (h hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	if h.begins {
+		in, out := io.Pipe()
+		go func() {
+			io.WriteString(out, `{"digest":`)
+			<-r.Context().Done()
+			out.CloseWithError(r.Context().Err())
+		}()
+		return &http.Response{StatusCode: http.StatusOK, Body: in, Header: http.Header{}}, nil
+	}
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
@@ -302,11 +311,13 @@ func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestMemberThatHangsIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t)
-		started := time.Now()
-		_, err := p.a.replica.reconcile(t.Context(), &http.Client{Transport: hanging{}}, "micro02", nil)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, roundTime, time.Since(started))
-		require.False(t, strangers(err), "nobody answered, so there is nobody to be introduced to")
+		for _, begins := range []bool{false, true} {
+			started := time.Now()
+			_, err := p.a.replica.reconcile(t.Context(), &http.Client{Transport: hanging{begins}}, "micro02", nil)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, roundTime, time.Since(started))
+			require.False(t, strangers(err), "who is slow is no stranger")
+		}
 	})
 }
 
@@ -332,16 +343,16 @@ func TestRestGrowsAndEnds(t *testing.T) {
 		c := newContacts(5 * time.Second)
 		down := errors.New("down")
 		for _, want := range []time.Duration{5, 10, 20, 40, 60, 60} {
-			c.met("micro02", certstore.Digest{}, down)
+			c.met("micro02", down)
 			require.Equal(t, want*time.Second, c.rest("micro02"))
 			time.Sleep(want * time.Second)
 			require.LessOrEqual(t, c.rest("micro02"), time.Duration(0))
 		}
-		c.met("micro02", certstore.Digest{}, down)
-		c.heard("micro02", certstore.Digest{})
+		c.met("micro02", down)
+		c.heard("micro02", false)
 		require.Zero(t, c.rest("micro02"), "it has called")
-		c.met("micro02", certstore.Digest{}, errApart)
-		c.heard("micro02", certstore.Digest{})
+		c.met("micro02", errApart)
+		c.heard("micro02", false)
 		require.Positive(t, c.rest("micro02"), "it was never away, and calling changes nothing")
 		require.NotContains(t, c.byName, "micro03")
 		c.retain(nil)

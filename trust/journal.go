@@ -40,7 +40,7 @@ func (j *journal) update(l *ledger, names []string, sender func(certstore.Statem
 	defer j.mu.Unlock()
 	old := j.last
 	j.last = l
-	if old == nil || old == l {
+	if old == nil || old == l || old.snapshot.Cluster().IsZero() { // what a join brought is no news either
 		return nil
 	}
 	chosen := map[string][]string{}

@@ -26,6 +26,7 @@ type machine struct {
 	svc   *trust.Service
 	srv   *http.Server
 	addr  string
+	stop  func() // ends run
 }
 
 // newMachine makes a machine that is in no cluster and does not serve yet. Ed25519 keeps the tests quick.
@@ -82,7 +83,8 @@ func (m *machine) run() *machine {
 		defer close(done)
 		m.svc.Run(ctx)
 	}()
-	m.t.Cleanup(func() { cancel(); <-done })
+	m.stop = func() { cancel(); <-done }
+	m.t.Cleanup(m.stop)
 	return m
 }
 

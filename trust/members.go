@@ -77,7 +77,7 @@ func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body
 		return exchangeReply{}, err
 	}
 	here := s.replica.now()
-	s.contacts.heard(member.Name, digest)
+	s.contacts.heard(member.Name, digest == here.snapshot.Digest())
 	reply := exchangeReply{Digest: here.digest()}
 	if reply.Digest == req.Digest {
 		return reply, nil

@@ -106,7 +106,7 @@ func (s *Service) meet(ctx context.Context, client *http.Client, name string, ne
 		return context.Cause(ctx) // removed meanwhile, or shutting down: that says nothing about the member
 	}
 	s.noteTaken(name, x.taken)
-	switch changed := s.contacts.met(name, x.digest, err); {
+	switch changed := s.contacts.met(name, err); {
 	case err != nil && changed:
 		s.log.Info("member out of step", "member", name, "error", err)
 	case err != nil:

@@ -13,8 +13,8 @@ type MemberState uint8
 // The states of a member, as its newest exchange with this one left them.
 const (
 	MemberUnknown     MemberState = iota // no exchange yet
-	MemberInStep                         // it had the same statements as this machine has now
-	MemberBehind                         // it answers, and does not have the same statements (yet)
+	MemberInStep                         // both had the same statements when they last met
+	MemberBehind                         // it answers, and their sets were not (yet) made equal
 	MemberUnreachable                    // the newest attempt to reach it failed, and it has not called since
 )
 
@@ -58,7 +58,7 @@ func (s *Service) Status() []MemberStatus {
 			st.State = MemberUnreachable
 		case known.lastSeen.IsZero():
 			st.State = MemberUnknown
-		case known.digest == snapshot.Digest() && known.err == nil:
+		case known.inStep && known.err == nil:
 			st.State = MemberInStep
 		default:
 			st.State = MemberBehind

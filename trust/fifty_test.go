@@ -1,0 +1,104 @@
+package trust_test
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/trust"
+	"github.com/stretchr/testify/require"
+)
+
+// TestFiftyWithAThirdDead: a removal is in force at every member that can be reached without any exchange at the pace of
+// the config, which is so slow here that there is none: it is pushed. Real TLS, on loopback.
+func TestFiftyWithAThirdDead(t *testing.T) {
+	const all, dead = 50, 17
+	quiet := trust.Config{Sync: time.Hour, Logger: slog.New(slog.DiscardHandler)}
+	machines := make([]*machine, all)
+	for i := range machines {
+		machines[i] = newMachine(t, "micro"+string(rune('a'+i/26))+string(rune('a'+i%26))).serve(quiet)
+	}
+	found(t, machines)
+	alive := machines[:all-dead]
+	for _, m := range machines[all-dead:] {
+		m.down()
+	}
+	for _, m := range alive {
+		m.run()
+	}
+	remover, removed := alive[0], alive[len(alive)-1]
+	key := removed.store.Identity().KeyID()
+	started := time.Now()
+	_, err := remover.store.Remove(t.Context(), certstore.RemoveRequest{Key: key, Keep: certstore.KeepKnown})
+	require.NoError(t, err)
+	rest := alive[1 : len(alive)-1]
+	for _, m := range rest {
+		for snapshot := range m.store.Watch(t.Context()) {
+			if snapshot.Gone(key) {
+				break
+			}
+		}
+	}
+	t.Logf("in force at all %d members that can be reached after %v", len(rest), time.Since(started).Round(time.Millisecond))
+	eventuallySame(t, all-1, append([]*machine{remover}, rest...)...)
+	require.Eventually(t, func() bool {
+		states := map[trust.MemberState]int{}
+		for _, st := range remover.svc.Status() {
+			states[st.State]++
+		}
+		return states[trust.MemberUnreachable] == dead && states[trust.MemberInStep] == len(rest)
+	}, 60*time.Second, 10*time.Millisecond)
+	require.NoError(t, remover.svc.Standing(), "two thirds are a majority")
+}
+
+func TestStatusAndStanding(t *testing.T) {
+	m := cluster(t, 3)
+	first := m[0]
+	for _, st := range first.svc.Status() {
+		require.Equal(t, trust.MemberUnknown, st.State)
+		require.True(t, st.LastSeen.IsZero())
+	}
+	for _, o := range m {
+		o.run()
+	}
+	states := func() (out []trust.MemberState) {
+		for _, st := range first.svc.Status() {
+			out = append(out, st.State)
+		}
+		return out
+	}
+	reach := func(want ...trust.MemberState) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			got := states()
+			for i := range want {
+				if got[i] != want[i] {
+					return false
+				}
+			}
+			return len(got) == len(want)
+		}, 30*time.Second, 5*time.Millisecond)
+	}
+	reach(trust.MemberInStep, trust.MemberInStep)
+	require.NoError(t, first.svc.Standing())
+
+	m[1].end()
+	reach(trust.MemberUnreachable, trust.MemberInStep)
+	require.NoError(t, first.svc.Standing(), "two of three are a majority")
+	require.Error(t, first.svc.Status()[0].Err)
+	m[2].end()
+	reach(trust.MemberUnreachable, trust.MemberUnreachable)
+	require.ErrorIs(t, first.svc.Standing(), trust.ErrNoMajority)
+	require.False(t, first.svc.Status()[0].LastSeen.IsZero())
+
+	m[1].up(brisk)
+	m[1].run()
+	reach(trust.MemberInStep, trust.MemberUnreachable)
+	require.NoError(t, first.svc.Standing())
+
+	_, err := first.store.Remove(t.Context(), certstore.RemoveRequest{Key: m[2].store.Identity().KeyID(), Keep: certstore.KeepKnown})
+	require.NoError(t, err)
+	require.Len(t, first.svc.Status(), 1)
+	require.ErrorIs(t, newMachine(t, "guest").serve(brisk).svc.Standing(), trust.ErrNoCluster)
+}
