@@ -73,7 +73,7 @@ var importRules = map[string]importRule{
 	"examples/joinserver": exampleRule,
 	"examples/joinclient": exampleRule,
 	"examples/embed":      exampleRule,
-	"examples/trustctl":   {arrows: []string{"certstore", "certstore/agekeys", "examples/internal/terminal"}},
+	"examples/trustctl":   {arrows: []string{"trust", "certstore", "certstore/agekeys", "examples/internal/terminal"}},
 }
 
 // exampleRule: examples use what every user can use, and nothing of internal/; what they share is in a package of theirs.

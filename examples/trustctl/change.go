@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/trust"
 )
 
 func (t *tool) remove(ctx context.Context) error {
@@ -108,36 +110,30 @@ func (t *tool) leave(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
-	own := store.Identity()
-	if store.Snapshot().Gone(own.KeyID()) {
-		t.printf("%s has left, or was removed, before.\n", own.Name())
-		return t.afterLeaving()
+	name := store.Identity().Name()
+	if own := store.Identity().KeyID(); !store.Snapshot().Gone(own) {
+		if _, err := store.PlanRemoval(certstore.RemoveRequest{Key: own, Keep: certstore.KeepKnown}); err != nil {
+			return err
+		}
+		t.printf("%s leaves the cluster of %s. Whom it admitted stays.\nThis cannot be undone: its keys never come back.\n",
+			name, count(store.Snapshot().Len(), "member"))
+		if err := t.confirm(ctx, "Leave?"); err != nil {
+			return err
+		}
 	}
-	if _, err := store.PlanRemoval(certstore.RemoveRequest{Key: own.KeyID(), Keep: certstore.KeepKnown}); err != nil {
+	service, err := trust.NewService(trust.Config{Store: store})
+	if err != nil {
 		return err
 	}
-	t.printf("%s leaves the cluster of %s. Whom it admitted stays.\nThis cannot be undone: its keys never come back.\n",
-		own.Name(), count(store.Snapshot().Len(), "member"))
-	if err := t.confirm(ctx, "Leave?"); err != nil {
+	err = service.Leave(ctx)
+	if errors.Is(err, trust.ErrNotTold) && t.destroy {
+		err = certstore.DestroyIdentity(t.dir)
+		t.printf("No other member could be told. Export the statements and import them at one.\n")
+	}
+	if err != nil {
 		return err
 	}
-	if err := store.Leave(ctx); err != nil {
-		return err
-	}
-	t.printf("%s has left.\n", own.Name())
-	return t.afterLeaving()
-}
-
-func (t *tool) afterLeaving() error {
-	t.printf("The others do not know it yet: export the statements and import them at a member.\n")
-	if !t.destroy {
-		t.printf("Then destroy the private key, which is of no more use: leave -destroy.\n")
-		return nil
-	}
-	if err := certstore.DestroyIdentity(t.dir); err != nil {
-		return err
-	}
-	t.printf("The private key is destroyed.\n")
+	t.printf("%s has left, and its private key is destroyed.\n", name)
 	return nil
 }
 

@@ -3,6 +3,9 @@ package main
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/trust"
 )
 
 func TestRemoveRefuses(t *testing.T) {
@@ -95,20 +99,22 @@ func TestRemoveOneOfTwoWithOneName(t *testing.T) {
 	require.NotContains(t, trustctl(t, "", "-dir", dir, "audit").stdout, "WRONG")
 }
 
-func TestLeave(t *testing.T) {
+// Nobody can be reached: the machine is out for itself, and the statements have to be carried.
+func TestLeaveUntold(t *testing.T) {
 	machines := cluster(t, "micro01", "micro02", "micro03")
 	dir, stick := machines[1].dir, filepath.Join(t.TempDir(), "stick")
+	r := trustctl(t, "y\n", "-dir", dir, "leave")
+	require.Equal(t, codeNotTold, r.code, r.stderr)
+	require.Contains(t, r.stderr, "run leave -destroy here")
 	require.Equal(t, `micro02 leaves the cluster of 3 members. Whom it admitted stays.
 This cannot be undone: its keys never come back.
 Leave? [y/n]
-micro02 has left.
-The others do not know it yet: export the statements and import them at a member.
-Then destroy the private key, which is of no more use: leave -destroy.
-`, requireDone(t, machines, "y\n", "-dir", dir, "leave"))
+`, neutral(machines, r.stdout))
 	require.Contains(t, trustctl(t, "", "-dir", dir, "audit").stdout, "WRONG  this machine was removed from the cluster\n")
-	require.Equal(t, `micro02 has left, or was removed, before.
-The others do not know it yet: export the statements and import them at a member.
-The private key is destroyed.
+	require.DirExists(t, filepath.Join(dir, "identity"))
+	require.Equal(t, codeNotTold, trustctl(t, "", "-dir", dir, "leave").code, "it asks only once")
+	require.Equal(t, `No other member could be told. Export the statements and import them at one.
+micro02 has left, and its private key is destroyed.
 `, requireDone(t, machines, "", "-dir", dir, "leave", "-destroy"))
 	require.NoDirExists(t, filepath.Join(dir, "identity"))
 	requireDone(t, machines, "", "-dir", dir, "export", stick)
@@ -118,6 +124,44 @@ cluster  <hash>
 members  2
 digest   <hash>
 `, replaced(requireDone(t, machines, "", "-dir", machines[2].dir, "import", stick), stick, "STICK"))
+}
+
+// serve is the daemon of a machine, reached at an address of its own, which it returns the store of.
+func serve(t *testing.T, m *machine) *certstore.Store {
+	t.Helper()
+	store, err := certstore.Open(m.dir, m.id)
+	require.NoError(t, err)
+	service, err := trust.NewService(trust.Config{Store: store})
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	mux.Handle(trust.MemberPath, service.Handler())
+	server := &http.Server{Handler: store.Require(mux), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	require.NoError(t, service.Attach(server))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, store.UpdateProfile(t.Context(), certstore.Profile{Addresses: []string{listener.Addr().String()}}))
+	ended := make(chan error)
+	go func() { ended <- server.ServeTLS(store.Guard(listener), "", "") }()
+	t.Cleanup(func() {
+		require.NoError(t, server.Close())
+		require.ErrorIs(t, <-ended, http.ErrServerClosed)
+		require.NoError(t, store.Close())
+	})
+	return store
+}
+
+func TestLeave(t *testing.T) {
+	machines := cluster(t, "micro01", "micro02", "micro03")
+	store := serve(t, machines[0])
+	share(t, machines[0], machines[1])
+	require.True(t, store.Snapshot().Trusts(machines[1].id.Fingerprint()))
+	require.Equal(t, `micro02 leaves the cluster of 3 members. Whom it admitted stays.
+This cannot be undone: its keys never come back.
+micro02 has left, and its private key is destroyed.
+`, requireDone(t, machines, "", "-dir", machines[1].dir, "leave", "-yes"))
+	require.False(t, store.Snapshot().Trusts(machines[1].id.Fingerprint()), "the other member was told")
+	require.True(t, store.Snapshot().Trusts(machines[2].id.Fingerprint()))
+	require.NoDirExists(t, filepath.Join(machines[1].dir, "identity"))
 }
 
 func TestRotate(t *testing.T) {

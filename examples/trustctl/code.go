@@ -8,6 +8,7 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/certstore/agekeys"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/trust"
 )
 
 // code is the exit code of this program.
@@ -20,6 +21,7 @@ const (
 	codeNotConfirmed code = 3
 	codeNotAllowed   code = 4
 	codeInUse        code = 5
+	codeNotTold      code = 6
 	codeFailed       code = 7
 	codeInterrupted  code = 130
 )
@@ -38,6 +40,7 @@ func codeMeanings() []meaning {
 		{codeNotConfirmed, "not confirmed; nothing was changed"},
 		{codeNotAllowed, "the cluster's rules do not allow it"},
 		{codeInUse, "a running daemon has the directory open"},
+		{codeNotTold, "this machine has left, and no other member could be told"},
 		{codeFailed, "anything else, such as a full disk"},
 		{codeInterrupted, "interrupted (Ctrl-C, SIGTERM)"},
 	}
@@ -65,6 +68,8 @@ func codeOf(err error) code {
 		return codeNotConfirmed
 	case is(errWrong), errors.As(err, new(*certstore.CorruptError)):
 		return codeWrong
+	case is(trust.ErrNotTold):
+		return codeNotTold
 	case is(certstore.ErrLocked):
 		return codeInUse
 	case is(certstore.ErrNotMember, certstore.ErrNotAllowed, certstore.ErrLastMember, certstore.ErrKeepLimit, certstore.ErrNoCluster,
@@ -80,10 +85,12 @@ func codeOf(err error) code {
 
 // explain returns the error in a sentence, with what to do about it where the library does not know.
 func explain(err error) string {
-	text := strings.ReplaceAll(": "+err.Error(), ": certstore: ", ": ")[2:]
+	text := strings.NewReplacer(": certstore: ", ": ", ": trust: ", ": ").Replace(": " + err.Error())[2:]
 	switch {
 	case errors.Is(err, certstore.ErrLocked):
 		return text + "\nStop the daemon of this machine first; what only looks (list, history, verify, audit, export) works beside it."
+	case errors.Is(err, trust.ErrNotTold):
+		return text + "\nRun leave again when one can be reached; or export the statements, import them at a member, and run leave -destroy here."
 	case errors.Is(err, certstore.ErrSealed):
 		return text + "\nUse -passphrase-file."
 	case errors.Is(err, certstore.ErrNameTaken):

@@ -55,7 +55,7 @@ func cluster(t *testing.T, names ...string) []*machine {
 			}
 		})
 	}
-	machines[0].with(t, func(s *certstore.Store) { require.NoError(t, s.Bootstrap(t.Context(), "10.0.0.1:9443")) })
+	machines[0].with(t, func(s *certstore.Store) { require.NoError(t, s.Bootstrap(t.Context(), "127.0.0.1:1")) })
 	for i, m := range machines[1:] {
 		admit(machines[min(i, 1)], m)
 		share(t, machines[min(i, 1)], machines[:i+2]...)
@@ -205,10 +205,10 @@ func TestDirectoryInUse(t *testing.T) {
 
 func TestList(t *testing.T) {
 	machines := cluster(t, "micro01", "micro02", "micro03")
-	require.Equal(t, `NAME                    FINGERPRINT               RIGHTS        EXPIRES     ADMITTED BY  ADDRESSES      ATTRIBUTES
-micro01                 <micro01's-fingerprint->  admit+remove  <date>  micro01      10.0.0.1:9443  -
-micro02 (this machine)  <micro02's-fingerprint->  admit+remove  <date>  micro01      -              -
-micro03                 <micro03's-fingerprint->  admit+remove  <date>  micro02      -              -
+	require.Equal(t, `NAME                    FINGERPRINT               RIGHTS        EXPIRES     ADMITTED BY  ADDRESSES    ATTRIBUTES
+micro01                 <micro01's-fingerprint->  admit+remove  <date>  micro01      127.0.0.1:1  -
+micro02 (this machine)  <micro02's-fingerprint->  admit+remove  <date>  micro01      -            -
+micro03                 <micro03's-fingerprint->  admit+remove  <date>  micro02      -            -
 
 cluster  <hash>
 members  3
@@ -323,5 +323,5 @@ func TestSealedKey(t *testing.T) {
 	require.Equal(t, codeUsage, trustctl(t, "", "-dir", dir, "-passphrase-file", wrong, "audit").code)
 	require.Contains(t, requireDone(t, machines, "", "-dir", dir, "-passphrase-file", path, "audit"), "with a sealed key")
 	require.Contains(t, requireDone(t, machines, "", "-dir", dir, "audit"), "was not looked at without -passphrase-file")
-	require.Contains(t, requireDone(t, machines, "quartz walnut\n", "-dir", dir, "-passphrase-file", "-", "leave", "-yes"), "micro01 has left.")
+	require.Contains(t, requireDone(t, machines, "quartz walnut\n", "-dir", dir, "-passphrase-file", "-", "leave", "-destroy", "-yes"), "micro01 has left")
 }

@@ -51,10 +51,10 @@ func commands() []command {
 				yes(f, o)
 				f.StringVar(&o.keep, "keep", "", "what becomes of those that the machine admitted: none or known")
 			}},
-		{name: "leave", arguments: "[-destroy] [-yes]", does: "takes this machine out of the cluster, and destroys its private key", run: (*tool).leave,
+		{name: "leave", arguments: "[-destroy] [-yes]", does: "takes this machine out of the cluster, tells the others, and destroys its private key", run: (*tool).leave,
 			flags: func(f *flag.FlagSet, o *options) {
 				yes(f, o)
-				f.BoolVar(&o.destroy, "destroy", false, "destroy the private key too")
+				f.BoolVar(&o.destroy, "destroy", false, "destroy the private key also if no other member can be told")
 			}},
 		{name: "rotate", does: "announces a new key of this machine, which the daemon then takes", run: (*tool).rotate},
 		{name: "export", arguments: "FILE", does: "writes all statements into a new file", least: 1, most: 1, run: (*tool).export},
