@@ -58,7 +58,7 @@ func testScript(t *testing.T, bin string) {
 	dir := t.TempDir()
 	var script string
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(readme(t), -1) {
-		if strings.Contains(block[1], "-json") {
+		if strings.Contains(block[1], "server.jsonl") {
 			script = block[1]
 		}
 	}

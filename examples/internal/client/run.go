@@ -13,32 +13,22 @@ import (
 	"github.com/microtrust/microtrust/trust"
 )
 
-// errInterrupted stands in for whatever ended the context of Run.
-var errInterrupted = errors.New("interrupted")
-
 // Run runs joinclient until it has joined, or failed, or ctx ends, and returns the exit code: one of terminal.Meanings.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return int(terminal.Done)
 	}
-	screen := terminal.NewScreen(stdout, o.json)
+	screen := terminal.NewScreen(stdout, o.json && !o.printFingerprint)
 	input := terminal.NewInput(stdin)
 	defer input.Close()
 	if err == nil {
 		err = join(ctx, o, screen, input, stdout)
 	}
-	code := terminal.CodeOf(err)
 	if err != nil && ctx.Err() != nil {
-		code, err = terminal.Interrupted, errInterrupted
+		err = terminal.ErrInterrupted
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "joinclient:", terminal.Explain(err))
-	}
-	if !o.printFingerprint {
-		screen.Exit(code, err)
-	}
-	return int(code)
+	return terminal.End(stderr, "joinclient", screen, err)
 }
 
 // join is the whole dialogue.

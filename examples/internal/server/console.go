@@ -135,7 +135,7 @@ func (c *console) interrupt(events <-chan session.Event) error {
 			break
 		}
 	}
-	return errInterrupted
+	return terminal.ErrInterrupted
 }
 
 // showRemaining keeps the remaining time on the last line of a terminal.

@@ -14,32 +14,22 @@ import (
 	"github.com/microtrust/microtrust/session"
 )
 
-// errInterrupted says that somebody interrupted the program while its session was open.
-var errInterrupted = errors.New("interrupted; the session was stopped")
-
 // Run runs joinserver until it is done, or ctx ends, and returns the exit code: one of terminal.Meanings.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return int(terminal.Done)
 	}
-	screen := terminal.NewScreen(stdout, o.json)
+	screen := terminal.NewScreen(stdout, o.json && !o.printFingerprint)
 	input := terminal.NewInput(stdin)
 	defer input.Close()
 	if err == nil {
 		err = serve(ctx, o, screen, input, stdout)
 	}
-	code := terminal.CodeOf(err)
 	if err != nil && ctx.Err() != nil {
-		code, err = terminal.Interrupted, errInterrupted
+		err = fmt.Errorf("%w; the session was stopped", terminal.ErrInterrupted)
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "joinserver:", terminal.Explain(err))
-	}
-	if !o.printFingerprint {
-		screen.Exit(code, err)
-	}
-	return int(code)
+	return terminal.End(stderr, "joinserver", screen, err)
 }
 
 // serve is the whole program after its command line was read.

@@ -3,6 +3,7 @@ package terminal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -51,6 +52,9 @@ func Meanings() []Meaning {
 // ErrTime is the cause when the time that was given with -timeout is over.
 var ErrTime = errors.New("the time given with -timeout is over")
 
+// ErrInterrupted stands for whatever a program was doing when somebody interrupted it.
+var ErrInterrupted = errors.New("interrupted")
+
 // ErrNotConfirmed is what a person's no to a fingerprint becomes.
 var ErrNotConfirmed = errors.New("the fingerprint was not confirmed")
 
@@ -73,6 +77,8 @@ func CodeOf(err error) Code {
 	switch {
 	case err == nil:
 		return Done
+	case isAny(err, ErrInterrupted):
+		return Interrupted
 	case isAny(err, ErrTime):
 		return Ended
 	case isAny(err, trust.ErrUnconfirmed): // whatever came after it
@@ -92,6 +98,16 @@ func CodeOf(err error) Code {
 		return Unreachable
 	}
 	return Failed
+}
+
+// End tells how a program ended: on stderr, if it failed, and as the last event. It returns the exit code.
+func End(stderr io.Writer, program string, screen *Screen, err error) int {
+	code := CodeOf(err)
+	if err != nil {
+		fmt.Fprintln(stderr, program+":", Explain(err))
+	}
+	screen.Exit(code, err)
+	return int(code)
 }
 
 // Explain returns the error in a sentence for a person, with what to do about it where that helps.
