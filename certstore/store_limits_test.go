@@ -42,3 +42,42 @@ func TestMergeTakesFewFurtherSignatures(t *testing.T) {
 	require.Equal(t, []byte{0, 8}, offer(6), "a third one, later")
 	require.NoError(t, s.Close())
 }
+
+// TestOrphansAreOfNobody: the limit of statements by keys that nobody admitted concerns no key that was ever reached, even by an
+// admit that no longer holds: what such a key removes stays removed.
+func TestOrphansAreOfNobody(t *testing.T) {
+	ids := people(t, 10)
+	s := cluster(t, ids[0])
+	id, _ := s.Cluster()
+	l := &ledger{t: t, cluster: id}
+	l.admit(ids[0], ids[1])
+	l.admit(ids[0], ids[3])
+	l.remove(ids[0], ids[1])
+	l.admit(ids[1], ids[2])
+	certstore.SetLimits(s, 10, 10, 10, 0)
+	added, err := s.Merge(t.Context(), l.all)
+	require.NoError(t, err)
+	require.Equal(t, 4, added)
+	removal := l.remove(ids[2], ids[3])
+	added, err = s.Merge(t.Context(), []*certstore.Statement{removal})
+	require.NoError(t, err)
+	require.Equal(t, 1, added)
+	require.True(t, s.Snapshot().Gone(ids[3].KeyID()))
+}
+
+// TestOrphansPushNothingOut: when a batch holds too many of them, nothing else in it is left out.
+func TestOrphansPushNothingOut(t *testing.T) {
+	ids := people(t, 10)
+	s := cluster(t, ids[0])
+	id, _ := s.Cluster()
+	sound, orphans := &ledger{t: t, cluster: id}, &ledger{t: t, cluster: id}
+	for _, who := range ids[1:7] {
+		sound.admit(ids[0], who)
+		orphans.admit(ids[8], who)
+	}
+	certstore.SetLimits(s, 10, 10, 10, 1)
+	added, err := s.Merge(t.Context(), append(orphans.all, sound.all...))
+	require.ErrorIs(t, err, certstore.ErrIssuerLimit)
+	require.Equal(t, len(sound.all)+1, added)
+	require.Equal(t, 7, s.Snapshot().Len())
+}
