@@ -49,6 +49,15 @@ func lineageCases() []sceneCase {
 			s.profile(m[1], back, 1)
 			s.heir(m[2], m[3])
 		}},
+		{"lineage", "a long way behind a circle", "whatever leads into a circle belongs to it, however small its key", "m0 m1 m2 m3 m4 m5 m6", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			back := s.heir(m[2], m[1])
+			s.heir(m[1], m[2])
+			s.profile(m[1], back, 1)
+			for i := 2; i < 6; i++ {
+				s.heir(m[i], m[i+1])
+			}
+		}},
 		{"lineage", "replaces itself", "nobody is a predecessor of another by replacing itself: the only holder has the name", "m0 m1", func(s *scene, m []*person) {
 			s.admit(m[0], m[1])
 			s.profile(m[1], s.heir(m[1], m[1]), 1)
@@ -155,6 +164,13 @@ func nameCases() []sceneCase {
 			s.admit(m[0], m[1])
 			s.admit(m[0], m[2], under("m1"))
 			s.profile(m[2], s.admit(m[0], m[2]), 1)
+		}},
+		{"name", "of a circle, and another", "two lineages hold it, so it means nobody, though only one of the holders replaces none", "m0 m1 m1 m1", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			back := s.heir(m[2], m[1], under("m1"))
+			s.heir(m[1], m[2], under("m1"))
+			s.profile(m[1], back, 1)
+			s.admit(m[0], m[3], under("m1"))
 		}},
 		{"name", "of a machine and its heir, and another", "the heir does not settle what another machine disputes", "m0 m1 m1 m1", func(s *scene, m []*person) {
 			s.admit(m[0], m[1])
