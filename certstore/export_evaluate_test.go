@@ -46,3 +46,8 @@ func QuickIssue(id *Identity, cluster ClusterID, content content, parsed *x509.C
 func IssueAt(id *Identity, cluster ClusterID, now time.Time, c content) (*Statement, error) {
 	return signStatement(id, cluster, now, c)
 }
+
+// EvidenceOf is Store.Evidence without a store.
+func EvidenceOf(cluster ClusterID, set []*Statement) *Evidence {
+	return &Evidence{evaluate(cluster, set)}
+}
