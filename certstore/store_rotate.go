@@ -34,8 +34,9 @@ func (s *Store) Rotation() RotationPhase { return s.keys.Load().phase(s.state.Lo
 
 // phase follows from what is on disk and what is stored, so that nothing has to remember it.
 func (k *keyring) phase(st *state) RotationPhase {
+	_, trusted := st.snapshot.ByKey(k.formerKey(st))
 	switch {
-	case k.formerDamage != nil, k.former != nil && st.wasAdmitted(k.former.key):
+	case trusted, k.formerDamage != nil, k.hasFormer(st):
 		return RotationSwitched
 	case k.next != nil && st.handedOver(k.current.key, k.next):
 		return RotationAnnounced
@@ -44,8 +45,24 @@ func (k *keyring) phase(st *state) RotationPhase {
 	}
 }
 
-func (st *state) wasAdmitted(key KeyID) bool {
-	_, ever := st.evaluation.ever[key]
+// formerKey returns the key that the present one took over from: the former identity's, and if that is lost, the one that
+// the present key's own choice of an admission names. It is zero if there is none.
+func (k *keyring) formerKey(st *state) KeyID {
+	if k.hasFormer(st) {
+		return k.former.key
+	}
+	if me, ok := st.snapshot.ByKey(k.current.key); ok && me.Replaces != k.current.key {
+		return me.Replaces
+	}
+	return KeyID{}
+}
+
+// hasFormer reports whether the former identity is there, and not one that was never this cluster's.
+func (k *keyring) hasFormer(st *state) bool {
+	if k.former == nil {
+		return false
+	}
+	_, ever := st.evaluation.ever[k.former.key]
 	return ever
 }
 
@@ -258,17 +275,17 @@ func (s *Store) RetireIdentity(ctx context.Context) error {
 	if keys.phase(st) != RotationSwitched {
 		return fmt.Errorf("%w: call Rotate and SwitchIdentity before RetireIdentity", ErrNoRotation)
 	}
-	if keys.formerDamage != nil {
-		return keys.formerDamage
-	}
-	if !st.snapshot.Gone(keys.former.key) {
-		batch, err := s.retirement(st, keys)
+	if former := keys.formerKey(st); !former.IsZero() && !st.snapshot.Gone(former) {
+		batch, err := s.retirement(st, keys, former)
 		if err != nil {
 			return err
 		}
 		if _, err := s.absorb(ctx, st.cluster, batch, storeWhole); err != nil {
 			return err
 		}
+	}
+	if keys.former != nil && !keys.hasFormer(st) { // somebody else's: it stays
+		return nil
 	}
 	if err := keys.current.home.discardFormer(); err != nil {
 		return err
@@ -277,23 +294,31 @@ func (s *Store) RetireIdentity(ctx context.Context) error {
 	return nil
 }
 
-// retirement returns the removal of the former key by itself, and what keeps alive whom it admitted.
-func (s *Store) retirement(st *state, keys *keyring) ([]*Statement, error) {
-	if _, err := s.member(st); err != nil {
-		return nil, err
-	}
-	keep, vouched, err := s.keepOrVouch(st, keys.current, st.standing(keys.former.key))
+// retirement returns the removal of the former key, and what keeps alive whom it admitted. It is the former key's own, or if
+// that is lost, the present key's.
+func (s *Store) retirement(st *state, keys *keyring, former KeyID) ([]*Statement, error) {
+	me, err := s.member(st)
 	if err != nil {
 		return nil, err
 	}
-	removal, err := signStatement(keys.former, st.cluster, s.now(), &Removal{Target: keys.former.key, Keep: keep})
+	by := keys.former
+	if !keys.hasFormer(st) {
+		if by = keys.current; !me.Rights.Has(MayRemove) {
+			return nil, errors.Join(fmt.Errorf("%w to remove its former key %v, whose private key is lost", ErrNotAllowed, former), keys.formerDamage)
+		}
+	}
+	keep, vouched, err := s.keepOrVouch(st, keys.current, st.standing(former))
+	if err != nil {
+		return nil, err
+	}
+	removal, err := signStatement(by, st.cluster, s.now(), &Removal{Target: former, Keep: keep})
 	if err != nil {
 		return nil, err
 	}
 	batch := append(vouched, removal)
 	after := evaluate(st.cluster, append(st.all[:len(st.all):len(st.all)], batch...)).snapshot
 	for m := range st.snapshot.Members() {
-		if _, stays := after.ByKey(m.Key); !stays && m.Key != keys.former.key {
+		if _, stays := after.ByKey(m.Key); !stays && m.Key != former {
 			return nil, errors.New("certstore: retire the former key: member " + m.Name + " would fall with it")
 		}
 	}

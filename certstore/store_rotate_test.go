@@ -300,23 +300,12 @@ func TestIdentityDirectoriesOutOfOrder(t *testing.T) {
 		require.Equal(t, before, content(t, dir))
 	}
 
-	// A former identity that is damaged cannot remove itself: it is reported, and not forgotten.
-	s, dir := onDisk(t)
-	require.NoError(t, s.Rotate(t.Context()))
-	require.NoError(t, s.SwitchIdentity(t.Context()))
-	require.NoError(t, s.Close())
-	require.NoError(t, os.Remove(filepath.Join(dir, "identity.old", "key.pem")))
-	s = opened(t, dir, s.Identity())
-	require.Equal(t, certstore.RotationSwitched, s.Rotation())
-	require.ErrorIs(t, s.RetireIdentity(t.Context()), certstore.ErrIdentityIncomplete)
-	require.DirExists(t, filepath.Join(dir, "identity.old"))
-	require.NoError(t, s.Close())
-
 	// An identity that was never this cluster's is not retired, and nothing is moved onto it.
+	s, dir := onDisk(t)
+	require.NoError(t, s.Close())
 	stranger := t.TempDir()
 	_, err := certstore.LoadOrCreateIdentity(stranger, edwards)
 	require.NoError(t, err)
-	require.NoError(t, os.RemoveAll(filepath.Join(dir, "identity.old")))
 	require.NoError(t, os.Rename(filepath.Join(stranger, "identity"), filepath.Join(dir, "identity.old")))
 	s = opened(t, dir, s.Identity())
 	require.Equal(t, certstore.RotationNone, s.Rotation())
@@ -324,6 +313,55 @@ func TestIdentityDirectoriesOutOfOrder(t *testing.T) {
 	before := content(t, dir)
 	require.Error(t, s.SwitchIdentity(t.Context()))
 	require.Equal(t, before, content(t, dir))
+}
+
+// TestFormerKeyIsLost: a former key that cannot remove itself is removed by the one that took over, if that may.
+func TestFormerKeyIsLost(t *testing.T) {
+	for _, lost := range []string{"identity.old", "identity.old/key.pem", "identity.old/cert.pem"} {
+		s, dir := onDisk(t)
+		former := s.Identity().KeyID()
+		other := mintIdentity(t, "other")
+		_, err := s.Admit(t.Context(), certstore.AdmitRequest{Certificate: other.Certificate(), Name: "other"})
+		require.NoError(t, err)
+		require.NoError(t, s.Rotate(t.Context()))
+		require.NoError(t, s.SwitchIdentity(t.Context()))
+		require.NoError(t, s.Close())
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, lost)))
+		s = opened(t, dir, s.Identity())
+		require.Equal(t, certstore.RotationSwitched, s.Rotation(), lost)
+		require.NoError(t, s.RetireIdentity(t.Context()), lost)
+		require.Equal(t, certstore.RotationNone, s.Rotation(), lost)
+		require.NoDirExists(t, filepath.Join(dir, "identity.old"))
+		require.True(t, s.Snapshot().Gone(former), lost)
+		require.True(t, s.Snapshot().Trusts(other.Fingerprint()), lost)
+		require.Equal(t, 2, s.Snapshot().Len())
+		require.NoError(t, s.Close())
+	}
+}
+
+// TestFormerKeyIsLostWithoutTheRight: then it is reported and not forgotten, and nothing is changed.
+func TestFormerKeyIsLostWithoutTheRight(t *testing.T) {
+	first, _ := onDisk(t)
+	dir := t.TempDir()
+	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "other", Algorithm: certstore.Ed25519})
+	require.NoError(t, err)
+	_, err = first.Admit(t.Context(), certstore.AdmitRequest{Certificate: id.Certificate(), Name: "other", Rights: certstore.MayAdmit})
+	require.NoError(t, err)
+	s := opened(t, dir, id)
+	cluster, _ := first.Cluster()
+	_, err = s.Adopt(t.Context(), certstore.AdoptRequest{Cluster: cluster, Digest: first.Snapshot().Digest(), Statements: first.Statements()})
+	require.NoError(t, err)
+	require.NoError(t, s.Rotate(t.Context()))
+	require.NoError(t, s.SwitchIdentity(t.Context()))
+	require.NoError(t, s.Close())
+	require.NoError(t, os.Remove(filepath.Join(dir, "identity.old", "key.pem")))
+	s = opened(t, dir, s.Identity())
+	require.Equal(t, certstore.RotationSwitched, s.Rotation())
+	err = s.RetireIdentity(t.Context())
+	require.ErrorIs(t, err, certstore.ErrNotAllowed)
+	require.ErrorIs(t, err, certstore.ErrIdentityIncomplete)
+	require.DirExists(t, filepath.Join(dir, "identity.old"))
+	require.True(t, s.Snapshot().Trusts(id.Fingerprint()))
 }
 
 // deafBackend refuses to store anything while it is told to.
