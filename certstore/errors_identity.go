@@ -50,10 +50,10 @@ var (
 	ErrIdentityConfig = errors.New("certstore: invalid identity configuration")
 
 	// ErrSealed is wrapped, beside ErrIdentity, when a private key is encrypted and no KeyProtection was given.
-	ErrSealed = errors.New("private key is sealed")
+	ErrSealed = errors.New("key is sealed")
 
 	// ErrNotSealed is wrapped, beside ErrIdentity, when a KeyProtection was given and the private key is not encrypted.
-	ErrNotSealed = errors.New("private key is not sealed")
+	ErrNotSealed = errors.New("key is not sealed")
 
 	// ErrWrongKey is wrapped by Open of a KeyProtection for what another key has sealed.
 	ErrWrongKey = errors.New("sealed with another passphrase or key")

@@ -161,11 +161,13 @@ func TestHelp(t *testing.T) {
 		r := trustctl(t, "", args...)
 		require.Equal(t, result{code: codeDone, stdout: r.stdout}, r)
 		for _, c := range commands() {
-			require.Contains(t, r.stdout, "  "+c.name+" ")
+			require.Regexp(t, `(?m)^  `+c.name+`\b`, r.stdout)
 		}
 		for _, m := range codeMeanings() {
 			require.Contains(t, r.stdout, m.text)
 		}
+		require.Contains(t, r.stdout, "        -keep: what becomes of those that the machine admitted: none or known\n")
+		require.NotRegexp(t, `(?m) $`, r.stdout)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 )
@@ -126,7 +127,12 @@ func usage(err error, stdout io.Writer, global *flag.FlagSet) error {
 	}
 	fmt.Fprintln(stdout, purpose)
 	for _, c := range commands() {
-		fmt.Fprintf(stdout, "  %s %s\n        %s\n", c.name, c.arguments, c.does)
+		fmt.Fprintf(stdout, "  %s\n        %s\n", strings.TrimSpace(c.name+" "+c.arguments), c.does)
+		own := newFlags(c.name)
+		if c.flags != nil {
+			c.flags(own, new(options))
+		}
+		own.VisitAll(func(f *flag.Flag) { fmt.Fprintf(stdout, "        -%s: %s\n", f.Name, f.Usage) })
 	}
 	fmt.Fprint(stdout, "\nflags:\n")
 	global.SetOutput(stdout)
