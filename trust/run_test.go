@@ -1,6 +1,8 @@
 package trust_test
 
 import (
+	"encoding/json"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -49,4 +51,41 @@ func TestMemberMoves(t *testing.T) {
 			})
 		}, 30*time.Second, 5*time.Millisecond)
 	}
+}
+
+// TestNewsIsPassedOn: what a member brings that tells nobody else reaches the others without an exchange at the pace of the
+// config, which is none here.
+func TestNewsIsPassedOn(t *testing.T) {
+	quiet := trust.Config{Sync: time.Hour}
+	m := cluster(t, 4)
+	for _, o := range m {
+		o.down()
+		o.up(quiet)
+	}
+	for _, o := range m[1:] {
+		o.run()
+	}
+	silent := m[0].store
+	before := silent.Snapshot().Digest()
+	guest := newMachine(t, "guest").store.Identity()
+	_, err := silent.Admit(t.Context(), certstore.AdmitRequest{Certificate: guest.Certificate(), Name: "guest"})
+	require.NoError(t, err)
+	admit, err := newest(silent, guest).MarshalBinary()
+	require.NoError(t, err)
+	id, _ := silent.Cluster()
+	body, err := json.Marshal(map[string]any{"cluster": id.String(), "digest": before.String(), "statements": [][]byte{admit}})
+	require.NoError(t, err)
+	status, text := m[0].post("micro02", string(body))
+	require.Equal(t, http.StatusOK, status, text)
+	eventuallySame(t, 5, m...)
+}
+
+// newest returns the statement that admits an identity.
+func newest(store *certstore.Store, id *certstore.Identity) *certstore.Statement {
+	for _, st := range store.Statements() {
+		if a, ok := st.Admit(); ok && a.Subject == id.KeyID() {
+			return st
+		}
+	}
+	return nil
 }
