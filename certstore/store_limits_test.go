@@ -81,3 +81,18 @@ func TestOrphansPushNothingOut(t *testing.T) {
 	require.Equal(t, len(sound.all)+1, added)
 	require.Equal(t, 7, s.Snapshot().Len())
 }
+
+// TestSnapshotsShareNothing: whoever changes what a snapshot shows, against its rules, changes no statement.
+func TestSnapshotsShareNothing(t *testing.T) {
+	ids := people(t, 1)
+	l, genesis := begin(t, ids[0], 1, nil)
+	p := &certstore.MemberProfile{Admit: genesis.ID(), Revision: 1}
+	p.Attributes = map[string]string{"role": "db"}
+	l.issue(ids[0], p)
+	for range 2 {
+		m, ok := certstore.Evaluate(l.cluster, l.all).ByKey(ids[0].KeyID())
+		require.True(t, ok)
+		require.Equal(t, "db", m.Attributes["role"])
+		m.Attributes["role"] = "changed"
+	}
+}
