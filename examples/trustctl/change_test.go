@@ -187,6 +187,20 @@ $`, text)
 	require.NotContains(t, requireDone(t, machines, "", "-dir", dir, "audit"), "rotation")
 }
 
+// A crash between the two renames of a switch: this machine is known by what is there then.
+func TestLookInTheMiddleOfARotation(t *testing.T) {
+	machines := cluster(t, "micro01", "micro02")
+	dir := machines[0].dir
+	requireDone(t, machines, "", "-dir", dir, "rotate")
+	require.NoError(t, os.Rename(filepath.Join(dir, "identity"), filepath.Join(dir, "identity.old")))
+	before := files(t, dir)
+	require.Regexp(t, `(?m)^micro01 \(this machine\)  [^<]`, requireDone(t, machines, "", "-dir", dir, "list"), "by the next certificate")
+	text := requireDone(t, machines, "", "-dir", dir, "audit")
+	require.Contains(t, text, "this machine is the member micro01")
+	require.Contains(t, text, "identity.old: the former key of this machine")
+	require.Equal(t, before, files(t, dir))
+}
+
 // The successor of an authority's certificate cannot be made here.
 func TestRotateForeignIdentity(t *testing.T) {
 	dir := t.TempDir()
