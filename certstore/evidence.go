@@ -24,8 +24,8 @@ func (v *Evidence) Snapshot() *Snapshot { return v.e.snapshot }
 
 // Membership returns what shows that the key is a member's with its certificate: the genesis, then the shortest chain of
 // admits that leads to the key, each followed by the profile of whom it admits, if there is one. Whoever knows no removal that
-// speaks against it comes to the same member from these alone. It is nil if the key is not a member's, or if its issuer has the rights for it by
-// several chains together only.
+// speaks against it comes to the same member from these alone. It is nil if the key is not a member's, or if its issuer has
+// the rights for it by several chains together only.
 func (v *Evidence) Membership(key KeyID) []*Statement {
 	if _, ok := v.e.snapshot.ByKey(key); !ok {
 		return nil
