@@ -43,3 +43,25 @@ func ExampleRawKey() {
 	fmt.Println(string(plain), err)
 	// Output: private key <nil>
 }
+
+// A machine's key, which was kept without protection, is sealed while its daemon is stopped.
+func Example_changeKeyProtection() {
+	dir, err := os.MkdirTemp("", "microtrust")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if _, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01"}); err != nil {
+		panic(err)
+	}
+	protection, err := agekeys.Passphrase([]byte("quartz walnut lantern orbit"), agekeys.MinWorkFactor) // 0 outside of examples
+	if err != nil {
+		panic(err)
+	}
+	if err := certstore.ChangeKeyProtection(dir, nil, protection); err != nil {
+		panic(err)
+	}
+	id, err := certstore.LoadIdentity(dir, protection)
+	fmt.Println(id.Name(), err)
+	// Output: micro01 <nil>
+}
