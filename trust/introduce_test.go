@@ -325,3 +325,27 @@ func FuzzIntroductionReply(f *testing.F) {
 		require.LessOrEqual(tt, len(chain), maxIntroduction)
 	})
 }
+
+// TestChainStopsWhereItBreaks: whoever shows statements that nothing leads to costs no more than the first of them.
+func TestChainStopsWhereItBreaks(t *testing.T) {
+	p := newPair(t)
+	chain := p.a.store.Evidence().Membership(p.b.store.Identity().KeyID())
+	require.Len(t, chain, 3, "genesis, admit, profile")
+	encoded, err := encodeChain(chain)
+	require.NoError(t, err)
+	kinds := []certstore.Kind{certstore.KindAdmit, certstore.KindProfile}
+	_, err = parseChain(p.a.cluster(), encoded, never, kinds...)
+	require.NoError(t, err)
+	for name, broken := range map[string][][]byte{
+		"no issuer":      {encoded[0], encoded[2], encoded[1]},
+		"no genesis":     encoded[1:],
+		"genesis twice":  {encoded[0], encoded[0], encoded[1]},
+		"empty":          nil,
+		"not statements": {encoded[0], {1}},
+	} {
+		_, err := parseChain(p.a.cluster(), broken, never, kinds...)
+		require.Error(t, err, name)
+	}
+	_, err = parseChain(p.a.cluster(), encoded, never, certstore.KindAdmit, certstore.KindRemove)
+	require.ErrorIs(t, err, errMeaning, "another kind")
+}
