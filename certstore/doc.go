@@ -35,5 +35,24 @@
 // against the machine's clock, where a connection is made and where a request is authorised; new certificates are valid
 // from a minute ago, against clocks that differ.
 //
+// # Files
+//
+// From the bottom up:
+//
+//   - Basics: ids.go, digest.go and fingerprint*.go name things, name.go has the rules on names and addresses, certificate.go
+//     and signature.go those on keys; errors*.go has every error, directory.go what is used of a disk.
+//   - Statements: statement.go has their encoding, statement_kind.go and a file for each kind their contents;
+//     statement_parallel.go verifies many.
+//   - Evaluation: evaluate.go says who is trusted, step by step; evaluate_history.go, evaluate_member.go and
+//     evaluate_machine.go are parts of it, member.go and snapshot.go its result, evidence.go shows others a single result.
+//   - Store: store.go keeps statements and snapshot, store_absorb.go takes in what is new, and each change has a file:
+//     store_bootstrap.go, store_admit.go, store_adopt.go, store_profile.go, store_remove*.go, store_vouch.go, store_rotate*.go.
+//   - Storage: backend.go says what a backend is; backend_memory.go and backend_file*.go are two.
+//   - Identity: identity.go is one in memory; identity_generate.go, identity_create.go, identity_load.go and
+//     identity_pem.go are where it comes from; identity_home.go, identity_stage.go, identity_keyring.go and
+//     identity_destroy.go its way through a rotation on disk; identity_protect.go and identity_reseal.go its encryption.
+//   - TLS: store_tls.go is what others call; tls.go makes configurations, tls_authorize.go decides over a peer,
+//     tls_middleware.go, tls_guard.go and tls_transport*.go apply that to requests and connections.
+//
 // docs/trust-store.md has formats and rules.
 package certstore

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"time"
 )
 
 // maxChainLength bounds the certificates of an identity: the leaf and its authorities.
@@ -164,3 +165,13 @@ func (id *Identity) sign(message []byte) ([]byte, error) {
 func bearsName(cert *x509.Certificate, name string) bool {
 	return cert.Subject.CommonName == name || slices.Contains(cert.DNSNames, name)
 }
+
+// SelfSigned reports whether the certificate was signed with its own key, as those that the library makes are, and not by
+// an authority.
+func (id *Identity) SelfSigned() bool {
+	leaf := id.chain[0]
+	return len(id.chain) == 1 && leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature) == nil
+}
+
+// Expires returns the last moment at which the certificate is valid. Peers refuse it afterwards.
+func (id *Identity) Expires() time.Time { return id.chain[0].NotAfter }

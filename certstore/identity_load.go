@@ -7,9 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
-	"strings"
 )
 
 // Names within the directory that a machine gives the library.
@@ -132,24 +129,4 @@ func readPart(root directory, name string, limit int64, forbidden fs.FileMode) (
 		return nil, fmt.Errorf("certstore: load identity: read %s: %w", path, err)
 	}
 	return data, nil // one byte over the limit is refused where it is parsed
-}
-
-// checkMode returns an error that says how to correct it if info has any of the forbidden bits.
-func checkMode(info fs.FileInfo, path string, forbidden fs.FileMode, want string) error {
-	mode := info.Mode().Perm()
-	if runtime.GOOS == "windows" || mode&forbidden == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: %s has mode %04o; correct it with: chmod %s %s", ErrPermissions, path, mode, want, shellQuote(path))
-}
-
-// shellQuote returns path as one word for a POSIX shell.
-func shellQuote(path string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+@:", r)
-	}
-	if path != "" && !slices.ContainsFunc([]rune(path), func(r rune) bool { return !plain(r) }) {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

@@ -23,13 +23,6 @@ type KeyProtection interface {
 	Open(sealed []byte) ([]byte, error)
 }
 
-// home is where an identity is kept on disk, and how.
-type home struct {
-	dir        string // the directory that holds "identity"
-	protection KeyProtection
-	disk       func(directory) directory // tests put a disk here that fails; nil: none
-}
-
 // openKey returns the private key in the content of a key.pem. With a protection it must be sealed, without it must not.
 // Like parsePrivateKey, it keeps what was read out of errors.
 func openKey(data []byte, protection KeyProtection) (crypto.Signer, error) {

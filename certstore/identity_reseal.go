@@ -124,16 +124,3 @@ func (r *reseal) openPlain(target string) (file, error) {
 	}
 	return r.root.OpenFile(target, os.O_RDWR, 0)
 }
-
-// overwrite replaces the content of a file, which may be nil, with zeros.
-func overwrite(f file) error {
-	if f == nil {
-		return nil
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(make([]byte, info.Size()), 0)
-	return errors.Join(err, f.Sync())
-}

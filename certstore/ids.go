@@ -3,7 +3,40 @@ package certstore
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+
+	"github.com/microtrust/microtrust/internal/wire"
 )
+
+// KeyID identifies a key pair: the SHA-256 hash of the public key's SubjectPublicKeyInfo in DER. Statements are issued by
+// keys and removals name keys, so that a removed key cannot come back in a new certificate.
+// See docs/trust-store.md, "Keys".
+type KeyID [sha256.Size]byte
+
+// KeyIDOf returns the id of the public key in cert, which must come from x509.ParseCertificate.
+func KeyIDOf(cert *x509.Certificate) KeyID {
+	return sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+}
+
+// String returns the id as 64 lower-case hexadecimal digits.
+func (k KeyID) String() string { return hexString(k) }
+
+// IsZero reports whether k is the zero value, which identifies no key.
+func (k KeyID) IsZero() bool { return k == KeyID{} }
+
+// LogValue logs the id as its String.
+func (k KeyID) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalText returns what String returns. It never fails.
+func (k KeyID) MarshalText() ([]byte, error) { return hexText(k), nil }
+
+// UnmarshalText accepts exactly what String prints. On error k is unchanged and the error wraps ErrHash.
+func (k *KeyID) UnmarshalText(text []byte) error {
+	return parseHash((*[sha256.Size]byte)(k), string(text))
+}
 
 // ClusterID names a cluster: the SHA-256 hash of the body of its genesis statement. It is pinned outside the set of
 // statements and carried by every one of them. See docs/trust-store.md, "genesis".
@@ -44,20 +77,17 @@ func (s *StatementID) UnmarshalText(text []byte) error {
 	return parseHash((*[sha256.Size]byte)(s), string(text))
 }
 
-// Digest identifies the content of a whole trust store: two members with equal digests trust the same members for the
-// same reasons. See docs/trust-store.md, "Digest".
-type Digest [sha256.Size]byte
+// hashDigits is the length of a hash in its one text form.
+const hashDigits = 2 * sha256.Size
 
-// String returns the digest as 64 lower-case hexadecimal digits.
-func (d Digest) String() string { return hexString(d) }
+func hexString(hash [sha256.Size]byte) string { return hex.EncodeToString(hash[:]) }
 
-// IsZero reports whether d is the zero value: the digest of a store that is in no cluster.
-func (d Digest) IsZero() bool { return d == Digest{} }
+func hexText(hash [sha256.Size]byte) []byte { return hex.AppendEncode(nil, hash[:]) }
 
-// MarshalText returns what String returns. It never fails.
-func (d Digest) MarshalText() ([]byte, error) { return hexText(d), nil }
-
-// UnmarshalText accepts exactly what String prints. On error d is unchanged and the error wraps ErrHash.
-func (d *Digest) UnmarshalText(text []byte) error {
-	return parseHash((*[sha256.Size]byte)(d), string(text))
+// parseHash reads the one text form of a hash, 64 lower-case hexadecimal digits, into dst. It leaves dst alone on error.
+func parseHash(dst *[sha256.Size]byte, text string) error {
+	if wire.DecodeHex(dst[:], text) != nil {
+		return fmt.Errorf("%w: want %d lower-case hexadecimal digits, got %d bytes", ErrHash, hashDigits, len(text))
+	}
+	return nil
 }

@@ -20,10 +20,6 @@ type AdmitRequest struct {
 	Compared    string            // how the fingerprint was compared, for the record: a word of at most 32 bytes, or empty
 }
 
-func (s *Store) signProfile(cluster ClusterID, p MemberProfile) (*Statement, error) {
-	return signStatement(s.Identity(), cluster, s.now(), &p)
-}
-
 // Admit makes a certificate a member under a name and returns the member. It is durable when it returns, and idempotent:
 // if the very same was admitted before and still holds, nothing is written. A member that is admitted again under another
 // name or certificate keeps the ones that its own profile cites until it publishes another profile.

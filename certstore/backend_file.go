@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
-
-	"github.com/gofrs/flock"
 )
 
 // Names within the directory of a file backend.
@@ -79,47 +76,6 @@ func openFileBackend(root directory, lock func() (release func() error, err erro
 		dir: root, path: filepath.Join(root.Name(), trustFile), file: trust,
 		step: checkpointStep, parse: parseLines, release: release,
 	}, nil
-}
-
-// makeDir makes dir and the directories above it that are missing, and their entries durable.
-func makeDir(dir string) error {
-	var above []string
-	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
-		if _, err := os.Stat(d); err == nil || d == filepath.Dir(d) {
-			break
-		}
-		above = append(above, filepath.Dir(d))
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for _, d := range above {
-		root, err := openDirectory(d)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(root.Sync("."), root.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// lockDir takes the lock against a second backend. It is the operating system's, so it ends with the process.
-func lockDir(dir string) (release func() error, err error) {
-	path := filepath.Join(dir, lockFile)
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: %s is not a file", ErrForeignFile, path)
-	}
-	lock := flock.New(path, flock.SetPermissions(0o600))
-	held, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("certstore: lock the trust store: %w", err)
-	}
-	if !held {
-		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
-	}
-	return lock.Unlock, nil
 }
 
 // openTrustFile opens the file, or makes it and its entry in the directory durable.
@@ -201,16 +157,6 @@ func (b *fileBackend) mend(size int64, lineFeed bool) error {
 		err = b.file.Truncate(size)
 	}
 	return errors.Join(err, b.file.Sync())
-}
-
-func readWhole(f file) ([]byte, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	data := make([]byte, info.Size())
-	_, err = io.ReadFull(io.NewSectionReader(f, 0, info.Size()), data)
-	return data, err
 }
 
 // Append writes one line and makes it durable. What cannot be written whole is taken back.

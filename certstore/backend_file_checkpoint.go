@@ -1,12 +1,6 @@
 package certstore
 
-import (
-	"fmt"
-	"io"
-	"os"
-
-	"github.com/microtrust/microtrust/internal/wire"
-)
+import "github.com/microtrust/microtrust/internal/wire"
 
 const (
 	checkpointFile = "trust.checked"
@@ -118,21 +112,4 @@ func (b *fileBackend) saveCheckpoint(id *Identity, c *checkpoint) error {
 		_ = b.dir.Remove(checkpointTemp)
 	}
 	return err
-}
-
-// readSmall returns the content of a file of at most limit bytes, and an error for anything else.
-func readSmall(dir directory, name string, limit int64) ([]byte, error) {
-	info, err := dir.Lstat(name) // opening, for instance, a pipe would block: look before
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s is not a file of at most %d bytes", name, limit)
-	}
-	f, err := dir.OpenFile(name, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit+1))
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"time"
 )
 
 // keyring is the identities that a store works with. It is immutable and replaced as a whole.
@@ -133,13 +132,3 @@ func (h *home) discardFormer() error {
 	}
 	return nil
 }
-
-// SelfSigned reports whether the certificate was signed with its own key, as those that the library makes are, and not by
-// an authority.
-func (id *Identity) SelfSigned() bool {
-	leaf := id.chain[0]
-	return len(id.chain) == 1 && leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature) == nil
-}
-
-// Expires returns the last moment at which the certificate is valid. Peers refuse it afterwards.
-func (id *Identity) Expires() time.Time { return id.chain[0].NotAfter }
