@@ -1,6 +1,7 @@
 package microtrust_test
 
 import (
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -73,4 +74,60 @@ func TestDeadReferencesAreFound(t *testing.T) {
 		dead, _ := deadReferences(tt.comment, documents)
 		require.Len(t, dead, tt.dead, tt.comment)
 	}
+}
+
+var fileNamed = regexp.MustCompile(`[a-z]+[a-z_]*\*?\.go`)
+
+// unnamedFiles returns which files no pattern in a package comment names, and which patterns name no file.
+func unnamedFiles(comment string, files []string) (unnamed, dead []string) {
+	patterns := fileNamed.FindAllString(comment, -1)
+	matches := func(pattern, file string) bool {
+		ok, _ := path.Match(pattern, file)
+		return ok
+	}
+	for _, file := range files {
+		if !slices.ContainsFunc(patterns, func(pattern string) bool { return matches(pattern, file) }) {
+			unnamed = append(unnamed, file)
+		}
+	}
+	for _, pattern := range patterns {
+		if !slices.ContainsFunc(files, func(file string) bool { return matches(pattern, file) }) {
+			dead = append(dead, pattern)
+		}
+	}
+	return unnamed, dead
+}
+
+// manyFiles is how many files a package may have before its documentation must say what each of them is for.
+const manyFiles = 30
+
+// TestLargePackagesNameTheirFiles: whoever opens a room of many files finds a way in.
+func TestLargePackagesNameTheirFiles(t *testing.T) {
+	checked := 0
+	for _, p := range loadRepository(t) {
+		code := p.code()
+		if len(code) <= manyFiles {
+			continue
+		}
+		checked++
+		var comment string
+		var files []string
+		for _, f := range code {
+			if name := path.Base(f.path); name == "doc.go" {
+				comment = f.syntax.Doc.Text()
+			} else {
+				files = append(files, name)
+			}
+		}
+		unnamed, dead := unnamedFiles(comment, files)
+		require.Empty(t, unnamed, "%s: its doc.go says nothing about these files", p.dir)
+		require.Empty(t, dead, "%s: its doc.go names files that are not there", p.dir)
+	}
+	require.GreaterOrEqual(t, checked, 2, "packages with many files")
+}
+
+func TestUnnamedFilesAreFound(t *testing.T) {
+	unnamed, dead := unnamedFiles("a.go and b*.go are two, c.go is none.", []string{"a.go", "b_c.go", "ba.go", "d_a.go"})
+	require.Equal(t, []string{"d_a.go"}, unnamed)
+	require.Equal(t, []string{"c.go"}, dead)
 }

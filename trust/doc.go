@@ -24,8 +24,8 @@
 // active attacker tests one guess per exchange, and both sides count. A certificate that is no member's gets through TLS
 // only with the join protocol's own ALPN and only while a session is open, and then reaches the join handler and nothing
 // else of the daemon; or with that of introductions, by which members that lost sight of each other prove themselves with
-// signed statements, and everybody else learns nothing. Strangers get one and the same refusal for every reason. What a joiner receives is checked whole
-// before anything is stored. See docs/threat-model.md for what is not guaranteed.
+// signed statements, and everybody else learns nothing. Strangers get one and the same refusal for every reason. What a
+// joiner receives is checked whole before anything is stored. See docs/threat-model.md for what is not guaranteed.
 //
 // # Concurrency
 //
@@ -38,15 +38,19 @@
 //
 // # Reading the code
 //
-// A join is told in join.go, in the method attempt: conversation.go begins it and carries every later message, prove.go proves
-// the passphrase and waits for both decisions, take.go takes the member set, second.go asks a second member. The other
-// side starts in attach.go; gates.go has the order of checks, initiator.go hello and join, result.go everything after
-// the approval. messages.go has the bodies.
+// service.go opens sessions and attach.go serves; limits.go bounds what strangers can make that cost.
 //
-// Members exchange statements: members.go and reconcile.go are the two sides, exchange_messages.go the bodies, ledger.go the set
-// that is compared, replica.go what is taken in. run.go says when, with a worker for each member (worker.go), the news that it
-// is to be told (journal.go) and what is known about reaching it (contacts.go, status.go). introduce.go and introduce_call.go are
-// the two sides of an introduction. rotate.go, renew.go and leave.go change this machine's own key.
+// A join is told in join.go, in the method attempt: dial.go connects, conversation.go begins it and carries every later
+// message, prove.go proves the passphrase and waits for both decisions, take.go takes the member set, second.go asks a second
+// member, progress.go says how far it is. The other side starts in attach.go; gates.go has the order of checks, initiator.go
+// hello and join, result.go everything after the approval, drain.go the wait for those who are owed it. handshake.go and
+// handshakes.go are what it remembers meanwhile. messages.go has the bodies, errors.go
+// every error.
+//
+// Members exchange statements: members.go and reconcile.go are the two sides, exchange_messages.go the bodies, ledger.go the
+// set that is compared, replica.go what is taken in. run.go says when, with a worker for each member (worker.go), the news
+// that it is to be told (journal.go) and what is known about reaching it (contacts.go, status.go). introduce.go and
+// introduce_call.go are the two sides of an introduction. rotate.go, renew.go and leave.go change this machine's own key.
 //
 // The normative description of what goes over the wire is docs/protocol.md.
 package trust
