@@ -360,12 +360,46 @@ func TestRestGrowsAndEnds(t *testing.T) {
 	})
 }
 
+// TestSourceOfNews: what this machine issued, with whichever of its keys, is its own to tell; what somebody else issued is not,
+// however it came.
+func TestSourceOfNews(t *testing.T) {
+	p := newPair(t)
+	store := p.a.store
+	before := p.a.replica.now()
+	require.NoError(t, store.UpdateProfile(t.Context(), certstore.Profile{Addresses: []string{"127.0.0.1:3"}}))
+	require.NoError(t, store.RotateTo(t.Context(), newIdentity(t, "micro01")))
+	require.NoError(t, store.SwitchIdentity(t.Context()))
+	require.NoError(t, store.RetireIdentity(t.Context()))
+	source := p.a.sourceIn(store.Snapshot())
+	issued := p.a.replica.now().since(before)
+	require.Len(t, issued, 4, "profile, hand-over, profile of the new key, removal of the former by itself; one profile is superseded")
+	for _, st := range issued {
+		from, ours := source(st)
+		require.Empty(t, from)
+		require.True(t, ours, st.Kind())
+	}
+	foreign := p.admits(t, 0, 1)
+	_, ours := source(foreign[0])
+	require.False(t, ours, "nobody sent it, and this machine did not issue it")
+
+	encoded, err := issued[0].MarshalBinary()
+	require.NoError(t, err)
+	_, err = p.b.replica.take(t.Context(), "micro01", [][]byte{encoded})
+	require.NoError(t, err)
+	from, ours := p.b.sourceIn(p.b.store.Snapshot())(issued[0])
+	require.Equal(t, "micro01", from)
+	require.False(t, ours)
+}
+
 func TestJournalTellsEachWhatConcernsIt(t *testing.T) {
 	p := newPair(t)
 	var j journal
 	names := []string{"b", "c", "d", "e", "f", "g"}
 	senders := map[certstore.StatementID]string{}
-	sender := func(id certstore.StatementID) string { return senders[id] }
+	sender := func(st *certstore.Statement) (string, bool) {
+		from, sent := senders[st.ID()]
+		return from, !sent
+	}
 	require.Empty(t, j.update(p.a.replica.now(), names, sender), "what was there before is no news")
 
 	made := p.admits(t, 0, 1)
@@ -387,7 +421,12 @@ func TestJournalTellsEachWhatConcernsIt(t *testing.T) {
 		require.Equal(t, len(got) > 0, slices.Contains(woken, name))
 	}
 
-	give(t, p.a, p.admits(t, 2, 2+maxJournal))
+	common := p.admits(t, 2, 3)
+	senders[common[0].ID()] = "" // it came by no member: another one put it into a database that they share
+	give(t, p.a, common)
+	require.Len(t, j.update(p.a.replica.now(), names, sender), fanOut)
+
+	give(t, p.a, p.admits(t, 3, 3+maxJournal))
 	require.Equal(t, names, j.update(p.a.replica.now(), names, sender))
 	got, _ = j.since("c", 0)
 	require.Len(t, got, maxJournal, "the oldest are found by comparing")

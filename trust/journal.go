@@ -12,8 +12,8 @@ const (
 	// maxJournal bounds the news that are kept for members that were not told yet: as many as one message carries. Whoever
 	// has missed more finds out what it misses by comparing.
 	maxJournal = exchangeStatements
-	// fanOut is to how many members something is passed on that another member sent. Whoever made it tells everybody;
-	// this is for those that it does not reach.
+	// fanOut is to how many members something is passed on that this machine did not issue. Whoever issued it tells everybody;
+	// this is for those that it does not reach, and for what came by another way: a common database, an import.
 	fanOut = 3
 )
 
@@ -34,8 +34,8 @@ type news struct {
 func (n news) concerns(name string) bool { return n.to == nil || slices.Contains(n.to, name) }
 
 // update takes in what is in the ledger and was not there before, and returns whom of the named members to wake for it.
-// The first ledger is no news.
-func (j *journal) update(l *ledger, names []string, sender func(certstore.StatementID) string) []string {
+// source says which member sent a statement, if one did, and whether this machine issued it. The first ledger is no news.
+func (j *journal) update(l *ledger, names []string, source func(*certstore.Statement) (from string, ours bool)) []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	old := j.last
@@ -47,7 +47,7 @@ func (j *journal) update(l *ledger, names []string, sender func(certstore.Statem
 	wake := map[string]bool{}
 	for _, st := range l.since(old) {
 		n := news{statement: st}
-		if from := sender(st.ID()); from != "" {
+		if from, ours := source(st); !ours {
 			if chosen[from] == nil {
 				chosen[from] = draw(names, from)
 			}

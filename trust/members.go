@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,6 +90,16 @@ func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body
 		reply.Statements = encodeStatements(missing)
 	}
 	return reply, nil
+}
+
+// sourceIn returns what tells where a new statement came from. This machine issues with any of its keys: a former one removes itself.
+func (s *Service) sourceIn(snapshot *certstore.Snapshot) func(*certstore.Statement) (from string, ours bool) {
+	own := s.store.Identity().KeyID()
+	keys := snapshot.Machine(own)
+	return func(st *certstore.Statement) (string, bool) {
+		from := s.replica.sender(st.ID())
+		return from, from == "" && (st.Issuer() == own || slices.Contains(keys, st.Issuer()))
+	}
 }
 
 // noteTaken logs and counts what a member sent.

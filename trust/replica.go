@@ -83,7 +83,7 @@ func (r *replica) note(from string, statements []*certstore.Statement) {
 	}
 }
 
-// sender returns who sent a statement, or "" if it was made here, and forgets it.
+// sender returns who sent a statement, or "" if nobody did, and forgets it.
 func (r *replica) sender(id certstore.StatementID) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

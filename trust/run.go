@@ -61,7 +61,7 @@ func (d *distributor) follow(snapshot *certstore.Snapshot) {
 			d.workers[name] = d.start(name)
 		}
 	}
-	for _, name := range d.journal.update(s.replica.now(), names, s.replica.sender) {
+	for _, name := range d.journal.update(s.replica.now(), names, s.sourceIn(snapshot)) {
 		wake(d.workers[name].kick)
 	}
 	if first { // after absence, or into a cluster: a few are enough to learn what is new
