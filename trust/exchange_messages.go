@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -87,8 +88,9 @@ func parseExchangeReply(body []byte) (reply exchangeReply, digest certstore.Dige
 	return reply, digest, err
 }
 
-// comparison returns the buckets out of these whose ids fit into one request, with the ids.
-func (l *ledger) comparison(differing []byte) (named, have []byte) {
+// comparison returns the buckets out of these whose ids fit into one request, with the ids. Of what was declined, the other side
+// is not told what is here, which it does not take, and is told what is not here as if it were, so that it does not send it.
+func (l *ledger) comparison(differing []byte, declined map[certstore.StatementID]bool) (named, have []byte) {
 	for i, b := range differing {
 		statements := l.bucket(int(b))
 		if i > 0 && len(have)/idSize+len(statements) > maxHave {
@@ -96,7 +98,14 @@ func (l *ledger) comparison(differing []byte) (named, have []byte) {
 		}
 		named = append(named, b)
 		for _, st := range statements {
-			have = appendID(have, st.ID())
+			if !declined[st.ID()] {
+				have = appendID(have, st.ID())
+			}
+		}
+	}
+	for id := range declined {
+		if l.find(id) == nil && bytes.IndexByte(named, id[0]) >= 0 && len(have) < maxHave*idSize {
+			have = appendID(have, id)
 		}
 	}
 	return named, have

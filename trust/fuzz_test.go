@@ -227,7 +227,7 @@ func FuzzExchangeReply(f *testing.F) {
 		require.LessOrEqual(tt, len(here.pick(reply.Want, sent)), len(here.statements))
 		require.Empty(tt, here.pick(reply.Want, sent), "nothing is sent twice")
 		if len(reply.Sums) > 0 {
-			named, have := here.comparison(here.differing(reply.Sums))
+			named, have := here.comparison(here.differing(reply.Sums), nil)
 			again, err := wire.EncodeJSON(exchangeRequest{Cluster: digest, Digest: digest, Buckets: named, Have: have})
 			require.NoError(tt, err)
 			_, _, _, err = parseExchangeRequest(again)

@@ -28,6 +28,8 @@ type taken struct {
 	added   int   // new here
 	refused int   // left out: they do not verify, are about another cluster, or one too many of their issuer
 	because error // why the first of them was refused
+
+	declined []certstore.StatementID // which of those that verify are not here, since they are too many or superseded
 }
 
 func (t *taken) refuse(n int, err error) {
@@ -64,6 +66,12 @@ func (r *replica) take(ctx context.Context, from string, encoded [][]byte) (take
 	if errors.Is(err, certstore.ErrOtherCluster) || errors.Is(err, certstore.ErrIssuerLimit) {
 		result.refuse(1, err)
 		err = nil
+	}
+	here := r.now()
+	for _, st := range good {
+		if here.find(st.ID()) == nil {
+			result.declined = append(result.declined, st.ID())
+		}
 	}
 	return result, err
 }

@@ -1,7 +1,10 @@
 package trust_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -88,4 +91,37 @@ func newest(store *certstore.Store, id *certstore.Identity) *certstore.Statement
 		}
 	}
 	return nil
+}
+
+// TestNewsReachesWhoStaysApart: two members that are each full of what the other one does not take tell each other news at
+// once all the same, and not when the rest after a failure is over, which here it never is.
+func TestNewsReachesWhoStaysApart(t *testing.T) {
+	quiet := trust.Config{Sync: time.Hour}
+	m := cluster(t, 2)
+	id, _ := m[0].store.Cluster()
+	guest := newMachine(t, "guest").store.Identity()
+	for i, o := range m {
+		o.down()
+		_, nobody, err := ed25519.GenerateKey(rand.Reader)
+		require.NoError(t, err)
+		var flood []*certstore.Statement
+		for k := range 1024 - 200*i { // so that one of them takes a few of the other's
+			st, err := certstore.SignRecovery(nobody, id, certstore.AdmitRequest{Certificate: guest.Certificate(), Name: fmt.Sprintf("orphan%d", k)})
+			require.NoError(t, err)
+			flood = append(flood, st)
+		}
+		_, err = o.store.Merge(t.Context(), flood)
+		require.NoError(t, err)
+	}
+	for _, o := range m {
+		o.up(quiet)
+	}
+	m[0].run() // the other one only answers
+	require.Eventually(t, func() bool {
+		status := m[0].svc.Status()[0]
+		return status.State == trust.MemberBehind && status.Err != nil
+	}, 30*time.Second, 5*time.Millisecond)
+	_, err := m[0].store.Admit(t.Context(), certstore.AdmitRequest{Certificate: guest.Certificate(), Name: "guest"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return m[1].store.Snapshot().Len() == 3 }, 30*time.Second, 5*time.Millisecond)
 }

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
@@ -27,13 +28,15 @@ func (d *distributor) start(name string) *worker {
 }
 
 // work serves the member until it is none any more. A member that fails is called again when its rest is over, whatever
-// there is to tell it, and news does not break the rest: a third of the cluster may be dead for long.
+// there is to tell it, and news does not break the rest: a third of the cluster may be dead for long. Only who answers, and does
+// not take all that there is here, hears news at once: otherwise a flood would delay a removal.
 func (w *worker) work(ctx context.Context) {
 	client := memberClient(w.d.service.store, w.name)
 	defer client.CloseIdleConnections()
 	for {
 		var again <-chan time.Time
 		var timer *time.Timer
+		kicked := false
 		if c := w.d.service.contacts.get(w.name); c.failures > 0 {
 			timer = time.NewTimer(jitter(max(0, w.d.service.contacts.rest(w.name))))
 			again = timer.C
@@ -41,6 +44,7 @@ func (w *worker) work(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-w.kick:
+			kicked = true
 		case <-again:
 		}
 		if timer != nil {
@@ -49,7 +53,7 @@ func (w *worker) work(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if w.d.service.contacts.rest(w.name) <= 0 {
+		if w.d.service.contacts.rest(w.name) <= 0 || kicked && errors.Is(w.d.service.contacts.get(w.name).err, errApart) {
 			w.exchange(ctx, client)
 		}
 	}
@@ -57,7 +61,7 @@ func (w *worker) work(ctx context.Context) {
 
 func (w *worker) exchange(ctx context.Context, client *http.Client) {
 	news, told := w.d.journal.since(w.name, w.told)
-	if w.d.service.meet(ctx, client, w.name, news) == nil {
+	if err := w.d.service.meet(ctx, client, w.name, news); err == nil || errors.Is(err, errApart) {
 		w.told = told
 	}
 }
