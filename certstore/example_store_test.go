@@ -17,6 +17,15 @@ func identity(name string) *certstore.Identity {
 	return id
 }
 
+// openFiles opens identity and trust store in the daemon's directory. The caller closes the store.
+func openFiles(dir, name string) (*certstore.Store, error) {
+	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: name})
+	if err != nil {
+		return nil, err
+	}
+	return certstore.Open(dir, id)
+}
+
 func ExampleOpen() {
 	dir, err := os.MkdirTemp("", "microtrust")
 	if err != nil {
@@ -25,7 +34,7 @@ func ExampleOpen() {
 	defer os.RemoveAll(dir)
 	ctx := context.Background()
 
-	store, err := certstore.Open(dir, identity("micro01"))
+	store, err := openFiles(dir, "micro01")
 	if err != nil {
 		panic(err)
 	}
@@ -56,20 +65,23 @@ func ExampleOpenBackend() {
 	// Output: 0 members: a store that is in no cluster trusts nobody
 }
 
-func ExampleNewMemoryBackend() {
-	backend := certstore.NewMemoryBackend()
-	id := identity("micro01")
-	for range 2 { // the second time as after a restart
-		store, err := certstore.OpenBackend(backend, id)
-		if err != nil {
-			panic(err)
-		}
-		fmt.Println(store.Bootstrap(context.Background()) == nil)
-		store.Close()
+// openInMemory opens an identity and a trust store that are lost with the process, for a test.
+func openInMemory(name string) (*certstore.Store, error) {
+	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: name, Algorithm: certstore.Ed25519})
+	if err != nil {
+		return nil, err
 	}
-	// Output:
-	// true
-	// false
+	return certstore.OpenBackend(certstore.NewMemoryBackend(), id)
+}
+
+func ExampleNewMemoryBackend() {
+	store, err := openInMemory("micro01")
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close()
+	fmt.Println(store.Bootstrap(context.Background()), store.Snapshot().Len(), "member")
+	// Output: <nil> 1 member
 }
 
 func ExampleOpenFileBackend() {

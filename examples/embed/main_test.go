@@ -1,9 +1,7 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -51,20 +49,4 @@ func TestEmbed(t *testing.T) {
 		p.Interrupt()
 		require.Equal(t, 0, p.End(), p.Stderr)
 	}
-}
-
-// TestReadmeShowsThisCode: every Go function that the README shows is here, letter for letter.
-func TestReadmeShowsThisCode(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	require.NoError(t, err)
-	code, err := os.ReadFile("embed.go")
-	require.NoError(t, err)
-	shown := 0
-	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		for _, part := range strings.Split(strings.TrimSpace(block[1]), "\n\n") {
-			require.Contains(t, string(code), part)
-			shown += strings.Count(part, "\n") + 1
-		}
-	}
-	require.GreaterOrEqual(t, shown, 20, "lines of code in README.md")
 }
