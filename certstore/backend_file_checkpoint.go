@@ -61,8 +61,8 @@ func parseCheckpoint(text []byte, id *Identity) (checkpoint, error) {
 	return c, verifySignature(id.publicKeyDER(), c.message(), line.Signature)
 }
 
-// readCheckpoint returns the checkpoint that holds for data, the whole lines of the file, and leaves the hash of what it covers in
-// b.sum. Whatever is wrong with it makes it the zero checkpoint, so that everything is verified.
+// readCheckpoint returns the checkpoint that holds for data, the whole lines of the file, and leaves the hash of what it
+// covers in b.sum. Whatever is wrong with it makes it the zero checkpoint, so that everything is verified.
 func (b *fileBackend) readCheckpoint(data []byte) checkpoint {
 	if b.identity == nil {
 		return checkpoint{}

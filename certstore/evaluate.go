@@ -35,8 +35,9 @@ func evaluate(cluster ClusterID, set []*Statement) *evaluation {
 }
 
 // reach is what steps 2 and 4 have in common: it returns the keys that admits lead to from the roots, with their rights,
-// following those that follow accepts for the rights that their issuer has. A right is held if any admit on the way gives it. Rights only grow while this runs,
-// and follow accepts more the more there are, so the result does not depend on the order of its steps.
+// following those that follow accepts for the rights that their issuer has. A right is held if any admit on the way gives
+// it. Rights only grow while this runs, and follow accepts more the more there are, so the result does not depend on the
+// order of its steps.
 func (e *evaluation) reach(follow func(s *Statement, issuer Rights) bool) map[KeyID]Rights {
 	rights := make(map[KeyID]Rights)
 	var queue []KeyID
@@ -63,7 +64,8 @@ func (e *evaluation) reach(follow func(s *Statement, issuer Rights) bool) map[Ke
 }
 
 // claims is step 2: whether s, an admit, counts for who was ever admitted. It does if its issuer has the right to admit, or
-// hands over its own key. All hand-overs count here, since no later statement may unmake the removals of who was once admitted.
+// hands over its own key. All hand-overs count here, since no later statement may unmake the removals of who was once
+// admitted.
 func (e *evaluation) claims(s *Statement, issuer Rights) bool {
 	return issuer.Has(MayAdmit) || !s.replaces().IsZero()
 }

@@ -23,9 +23,9 @@ const maxShown = 16
 func (v *Evidence) Snapshot() *Snapshot { return v.e.snapshot }
 
 // Membership returns what shows that the key is a member's with its certificate: the genesis, then the shortest chain of
-// admits that leads to the key, each followed by the profile of whom it admits, if there is one. Whoever knows no removal that
-// speaks against it comes to the same member from these alone. It is nil if the key is not a member's, or if its issuer has
-// the rights for it by several chains together only.
+// admits that leads to the key, each followed by the profile of whom it admits, if there is one. Whoever knows no removal
+// that speaks against it comes to the same member from these alone. It is nil if the key is not a member's, or if its
+// issuer has the rights for it by several chains together only.
 func (v *Evidence) Membership(key KeyID) []*Statement {
 	if _, ok := v.e.snapshot.ByKey(key); !ok {
 		return nil
@@ -44,9 +44,9 @@ func (v *Evidence) Membership(key KeyID) []*Statement {
 }
 
 // Removal returns what shows that the key is not a member's any more: the genesis, and the removals of its machine's keys,
-// or, if it was not removed itself, of those that stand between the genesis and the key; each behind the chain of admits that
-// lets its issuer remove. At most so many statements, and nil if the key is a member's or was never admitted, or if each issuer
-// has the right to remove by several chains together only.
+// or, if it was not removed itself, of those that stand between the genesis and the key; each behind the chain of admits
+// that lets its issuer remove. At most so many statements, and nil if the key is a member's or was never admitted, or if
+// each issuer has the right to remove by several chains together only.
 func (v *Evidence) Removal(key KeyID, most int) []*Statement {
 	e := v.e
 	_, member := e.snapshot.ByKey(key)

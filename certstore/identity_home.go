@@ -46,8 +46,8 @@ func presentDir(root directory) (string, error) {
 	case next && old:
 		return identityNext, nil
 	case next || old:
-		return "", fmt.Errorf("%w: %s is missing, beside what a rotation made of it; put it back from a copy, or move %s and %s away to get a new identity",
-			ErrIdentityIncomplete, filepath.Join(root.Name(), identityDir), identityNext, identityOld)
+		return "", fmt.Errorf("%w: %s is missing, beside what a rotation made of it; put it back from a copy, "+
+			"or move %s and %s away to get a new identity", ErrIdentityIncomplete, filepath.Join(root.Name(), identityDir), identityNext, identityOld)
 	default:
 		return identityDir, nil
 	}

@@ -81,7 +81,8 @@ func (id *Identity) successor(mayMake func() error) (*Identity, error) {
 		return next, id.mayBecome(next)
 	}
 	if !id.SelfSigned() {
-		return nil, fmt.Errorf("%w: an authority issued it; get a certificate with a new key from there and use StageIdentity", ErrForeignIdentity)
+		return nil, fmt.Errorf("%w: an authority issued it; get a certificate with a new key from there and use StageIdentity",
+			ErrForeignIdentity)
 	}
 	if err := mayMake(); err != nil {
 		return nil, err

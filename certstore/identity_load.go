@@ -24,7 +24,8 @@ const (
 // with 0700), otherwise the error wraps ErrPermissions and says what to run. Without identity the error wraps
 // ErrNoIdentity, with one of the two files missing ErrIdentityIncomplete, with unusable ones ErrIdentity. Nothing is ever
 // changed. After a crash between the two renames of Store.SwitchIdentity it returns the next identity, from where it is
-// then; LoadOrCreateIdentity and Open put it in place. Symbolic links that lead out of dir are refused. Permissions are not looked at on Windows.
+// then; LoadOrCreateIdentity and Open put it in place. Symbolic links that lead out of dir are refused. Permissions are not
+// looked at on Windows.
 //
 // With a protection, the key must be sealed with it: one that is not is ErrNotSealed, one that it does not open
 // ErrWrongKey. Without (nil), a sealed key is ErrSealed. ChangeKeyProtection changes from one to the other.

@@ -61,7 +61,8 @@ func newSnapshot(cluster ClusterID, members []*Member, gone map[KeyID]struct{}, 
 	return s
 }
 
-// resolveName is step 7 of docs/trust-store.md, "Evaluation": it decides which of the holders of one name it means: the only one, or the newest of one lineage.
+// resolveName is step 7 of docs/trust-store.md, "Evaluation": it decides which of the holders of one name it means: the
+// only one, or the newest of one lineage.
 func resolveName(holders []*Member) nameEntry {
 	replaced := make(map[KeyID]struct{}, len(holders))
 	for _, m := range holders {

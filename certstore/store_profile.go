@@ -58,7 +58,8 @@ func (s *Store) nextProfile(e *evaluation, id *Identity, profile Profile, admit 
 }
 
 // goesBy returns the statement that a key should cite: of its grounds that fit, the one that it cites now, else the
-// smallest that is no hand-over. A hand-over that it does not cite may be another's claim to it. See docs/trust-store.md, "Machines".
+// smallest that is no hand-over. A hand-over that it does not cite may be another's claim to it. See docs/trust-store.md,
+// "Machines".
 func (e *evaluation) goesBy(key KeyID, fits func(*Statement) bool) (StatementID, bool) {
 	var first StatementID
 	profile := e.profiles[key]

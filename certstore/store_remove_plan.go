@@ -40,7 +40,8 @@ func (s *Store) planRemoval(st *state, as func(*Identity) issuer, req RemoveRequ
 			return removing{}, fmt.Errorf("%w to remove key %v", ErrNotAllowed, key)
 		}
 		if slices.Contains(machine, me.Key) && len(wanted) > maxKeep {
-			return removing{}, fmt.Errorf("%w: %d admissions by this machine are to stay; let another member remove it", ErrKeepLimit, len(wanted))
+			return removing{}, fmt.Errorf("%w: %d admissions by this machine are to stay; let another member remove it",
+				ErrKeepLimit, len(wanted))
 		}
 		keep, vouched, err := s.keepOrVouch(st, as(keys.current), wanted)
 		if err != nil {

@@ -149,7 +149,8 @@ func (s *Store) retirement(st *state, keys *keyring, former KeyID) ([]*Statement
 	by := keys.former
 	if !keys.hasFormer(st) {
 		if by = keys.current; !me.Rights.Has(MayRemove) {
-			return nil, errors.Join(fmt.Errorf("%w to remove its former key %v, whose private key is lost", ErrNotAllowed, former), keys.formerDamage)
+			err := fmt.Errorf("%w to remove its former key %v, whose private key is lost", ErrNotAllowed, former)
+			return nil, errors.Join(err, keys.formerDamage)
 		}
 	}
 	keep, vouched, err := s.keepOrVouch(st, keys.current, st.standing(former))

@@ -25,7 +25,8 @@ func (s *Store) announce(ctx context.Context, st *state, me *Member, next *Ident
 	admit := st.handOver(current.key, next.Certificate())
 	if admit == nil {
 		if admit, err = signStatement(current, st.cluster, s.now(), &Admission{
-			Subject: next.key, Name: me.Name, Certificate: next.Certificate().Raw, Replaces: current.key, Rights: me.Rights, Offer: me.Offer,
+			Subject: next.key, Name: me.Name, Certificate: next.Certificate().Raw, Replaces: current.key,
+			Rights: me.Rights, Offer: me.Offer,
 		}); err != nil {
 			return err
 		}
@@ -69,8 +70,8 @@ func (st *state) mayHandOver(me *Member, next KeyID) error {
 		return nil
 	}
 	if a := heir.content.(*Admission); a.Subject != next {
-		return fmt.Errorf("%w to hand over a second time: without the right to admit it did so once, to key %v, and needs that private key in %q",
-			ErrNotAllowed, a.Subject, identityNext)
+		return fmt.Errorf("%w to hand over a second time: without the right to admit it did so once, to key %v, "+
+			"and needs that private key in %q", ErrNotAllowed, a.Subject, identityNext)
 	}
 	return nil
 }

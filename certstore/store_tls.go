@@ -6,13 +6,13 @@ import (
 	"net/http"
 )
 
-// ServerTLS returns the configuration of a server for this machine. Clients must prove a certificate, valid at that
-// moment, of a member of the snapshot current at that moment; strangers get in under the conditions of cfg alone. TLS 1.3
-// unless cfg says otherwise; without session tickets, so that every connection proves a key. Each handshake presents the
-// identity of its moment, so that a rotation needs no restart. The caller owns the configuration and may add to it before
-// it serves, not to a clone of it, but must leave Certificates, ClientAuth, VerifyConnection, GetConfigForClient and
-// SessionTicketsDisabled alone; application protocols belong into cfg. A removal acts on new connections: put Require before handlers, and Guard beneath
-// connections that carry something else. See docs/trust-store.md, "TLS".
+// ServerTLS returns the configuration of a server for this machine. Clients must prove a certificate, valid at that moment,
+// of a member of the snapshot current at that moment; strangers get in under the conditions of cfg alone. TLS 1.3 unless
+// cfg says otherwise; without session tickets, so that every connection proves a key. Each handshake presents the identity
+// of its moment, so that a rotation needs no restart. The caller owns the configuration and may add to it before it serves,
+// not to a clone of it, but must leave Certificates, ClientAuth, VerifyConnection, GetConfigForClient and
+// SessionTicketsDisabled alone; application protocols belong into cfg. A removal acts on new connections: put Require
+// before handlers, and Guard beneath connections that carry something else. See docs/trust-store.md, "TLS".
 func (s *Store) ServerTLS(cfg ServerTLSConfig) *tls.Config {
 	return serverTLS(s.Identity, s.Snapshot, cfg)
 }

@@ -24,8 +24,8 @@ type ServerTLSConfig struct {
 	MinVersion uint16
 }
 
-// serverTLS returns the configuration of a server that presents the identity of the moment and lets in the members of the current snapshot, each time anew, and
-// strangers under the conditions of cfg. See docs/trust-store.md, "TLS".
+// serverTLS returns the configuration of a server that presents the identity of the moment and lets in the members of the
+// current snapshot, each time anew, and strangers under the conditions of cfg. See docs/trust-store.md, "TLS".
 func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTLSConfig) *tls.Config {
 	members := slices.Clone(cfg.NextProtos)
 	if len(members) == 0 {

@@ -19,12 +19,13 @@ import (
 //   - srv.TLSConfig becomes TLS 1.3 with this machine's identity. A peer must show the certificate of a current member;
 //     one that is not passes the TLS handshake only with the join protocol's ALPN, and only while a session is open, or
 //     with that of introductions.
-//   - Connections with that ALPN are served by the join handler alone, so that no handler of srv ever sees a stranger. The same
-//     holds for introductions, by which members that lost sight of each other prove themselves: another ALPN, another handler.
+//   - Connections with that ALPN are served by the join handler alone, so that no handler of srv ever sees a stranger. The
+//     same holds for introductions, by which members that lost sight of each other prove themselves: another ALPN, another
+//     handler.
 //   - Deadlines for the TLS handshake and the request header are set where srv has none (10 s).
 //
-// Call it before srv serves, with srv.TLSConfig nil; then srv.ServeTLS(store.Guard(listener), "", ""), so that the connections of a member that is removed end too.
-// HTTP/2 stays on for members. Errors wrap [ErrConfig].
+// Call it before srv serves, with srv.TLSConfig nil; then srv.ServeTLS(store.Guard(listener), "", ""), so that the
+// connections of a member that is removed end too. HTTP/2 stays on for members. Errors wrap [ErrConfig].
 func (s *Service) Attach(srv *http.Server) error {
 	if srv.TLSConfig != nil {
 		return fmt.Errorf("%w: the server has a TLSConfig of its own; what it allows could let strangers in", ErrConfig)

@@ -18,7 +18,8 @@ var (
 	// is over in a moment. From [Service.Open].
 	ErrRotating = errors.New("trust: this machine is changing its certificate; try again in a moment")
 	// ErrNotTold says that this machine has left its cluster, and no other member knows. From [Service.Leave].
-	ErrNotTold = errors.New("trust: no other member could be told that this machine left; leave again when one can be reached, or remove it there: none")
+	ErrNotTold = errors.New("trust: no other member could be told that this machine left; " +
+		"leave again when one can be reached, or remove it there")
 	// ErrRemoved says that this machine is no member (any more): its key was removed, or what admitted it was. A removed key
 	// never comes back; the machine can join again with a new identity. From [Service.Standing].
 	ErrRemoved = errors.New("trust: this machine was removed from the cluster")

@@ -189,8 +189,8 @@ func (c *introduction) ask(ctx context.Context, req introduceRequest) (reply int
 	return reply, wire.DecodeJSON(raw, &reply)
 }
 
-// strangers reports whether an exchange failed because of who is at the other end: this machine does not accept that
-// one's certificate, or that one breaks connections off that it has begun to answer, as it does with strangers. It is false when
+// strangers reports whether an exchange failed because of who is at the other end: this machine does not accept that one's
+// certificate, or that one breaks connections off that it has begun to answer, as it does with strangers. It is false when
 // nobody answered.
 func strangers(err error) bool {
 	if errors.Is(err, certstore.ErrStranger) || errors.Is(err, certstore.ErrWrongMember) {

@@ -13,8 +13,8 @@ import (
 // private key is destroyed. Whom it admitted stays. An identity that the library does not keep on disk is the caller's to
 // destroy. Nothing can be undone by then: to come back, the machine joins with a new identity and an empty store.
 //
-// Errors: [ErrSessionOpen]; those of certstore.Store.Leave, with ErrLastMember if nobody else is there; [ErrNotTold] if no other
-// member has heard it: the removal is stored, the key is still there, and Leave can be called again.
+// Errors: [ErrSessionOpen]; those of certstore.Store.Leave, with ErrLastMember if nobody else is there; [ErrNotTold] if no
+// other member has heard it: the removal is stored, the key is still there, and Leave can be called again.
 func (s *Service) Leave(ctx context.Context) error {
 	select {
 	case s.rotating <- struct{}{}: // a rotation must not bring a new key meanwhile
@@ -34,7 +34,7 @@ func (s *Service) Leave(ctx context.Context) error {
 	}
 	told, others := s.tellOfRemoval(ctx, s.replica.now().since(before))
 	if told == 0 && others > 0 {
-		return fmt.Errorf("%w of %d", ErrNotTold, others)
+		return fmt.Errorf("%w (%d were tried)", ErrNotTold, others)
 	}
 	s.log.Info("this machine left the cluster", "told", told, "others", others)
 	if err := s.store.Identity().Destroy(); err != nil && !errors.Is(err, certstore.ErrForeignIdentity) {
@@ -43,8 +43,8 @@ func (s *Service) Leave(ctx context.Context) error {
 	return nil
 }
 
-// tellOfRemoval shows every other member that this machine is none any more, and returns how many have understood. A member that
-// takes the removal in breaks the connection off; that it knows, an introduction shows.
+// tellOfRemoval shows every other member that this machine is none any more, and returns how many have understood. A member
+// that takes the removal in breaks the connection off; that it knows, an introduction shows.
 func (s *Service) tellOfRemoval(ctx context.Context, news []*certstore.Statement) (told, others int) {
 	var mu sync.Mutex
 	var all sync.WaitGroup

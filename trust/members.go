@@ -92,7 +92,8 @@ func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body
 	return reply, nil
 }
 
-// sourceIn returns what tells where a new statement came from. This machine issues with any of its keys: a former one removes itself.
+// sourceIn returns what tells where a new statement came from. This machine issues with any of its keys: a former one
+// removes itself.
 func (s *Service) sourceIn(snapshot *certstore.Snapshot) func(*certstore.Statement) (from string, ours bool) {
 	own := s.store.Identity().KeyID()
 	keys := snapshot.Machine(own)

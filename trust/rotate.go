@@ -12,9 +12,10 @@ import (
 )
 
 // Rotate gives this machine a new key, from beginning to end: the next identity is made, or taken if one is staged, and
-// announced; when every member that can be reached knows it, or Config.Overlap is over, the machine begins to present it; after
-// Config.Drain the former key removes itself and is destroyed. A rotation that was under way is resumed where it stood, so
-// that calling Rotate again is how to go on after an error. Members that were not reached catch up by an introduction.
+// announced; when every member that can be reached knows it, or Config.Overlap is over, the machine begins to present it;
+// after Config.Drain the former key removes itself and is destroyed. A rotation that was under way is resumed where it
+// stood, so that calling Rotate again is how to go on after an error. Members that were not reached catch up by an
+// introduction.
 //
 // It may take long, and waits with presenting the new key until no trust session is open and no joiner is owed its outcome,
 // since joiners are bound to the certificate that they saw; while it changes, [Service.Open] returns [ErrRotating].
@@ -67,8 +68,8 @@ func (s *Service) rotate(ctx context.Context) error {
 	return s.tellAll(ctx, min(s.overlap, roundTime)) // that it is gone; whoever misses it learns it from the others
 }
 
-// tellAll makes every other member equal to this one, all at the same time. It returns when each has been, or cannot be reached,
-// or at the latest after the time given; the error is only that of ctx.
+// tellAll makes every other member equal to this one, all at the same time. It returns when each has been, or cannot be
+// reached, or at the latest after the time given; the error is only that of ctx.
 func (s *Service) tellAll(ctx context.Context, within time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

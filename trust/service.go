@@ -126,8 +126,8 @@ func NewService(cfg Config) (*Service, error) {
 // approval. The session ends at its deadline, when it is closed, when its limit is reached or when ctx ends. Joiners that
 // were admitted are served for a grace period after that.
 //
-// Errors: [ErrNoCluster] when the store is in no cluster yet, [ErrSessionOpen] while another session is open, [ErrRotating] while
-// this machine changes its key or leaves, and what session.New says of cfg.
+// Errors: [ErrNoCluster] when the store is in no cluster yet, [ErrSessionOpen] while another session is open, [ErrRotating]
+// while this machine changes its key or leaves, and what session.New says of cfg.
 func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Session, error) {
 	if _, ok := s.store.Cluster(); !ok {
 		return nil, ErrNoCluster

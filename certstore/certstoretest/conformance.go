@@ -7,8 +7,7 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 )
 
-// DefaultPatience is what Config.Patience is when it is zero.
-const DefaultPatience = 30 * time.Second
+const defaultPatience = 30 * time.Second
 
 // Config says what to test.
 type Config struct {
@@ -17,7 +16,7 @@ type Config struct {
 	// Shared says that several backends can be open on one storage at a time, whether of one process or of many. Then Watch
 	// must work. Without it Watch must return nil, and a second Open while a backend is open may fail.
 	Shared bool
-	// Patience is how long a single expectation may take to come true. Zero is DefaultPatience. Negative is refused.
+	// Patience is how long a single expectation may take to come true. Zero is 30 s. Negative is refused.
 	Patience time.Duration
 	// MinDamages and MinFaults are how many Damages and Faults a storage must bring for the run to count. Zero: none.
 	MinDamages, MinFaults int
@@ -46,7 +45,7 @@ func Run(t *testing.T, cfg Config) {
 		t.Fatal("certstoretest: Config.New is required, and Patience must not be negative")
 	}
 	if cfg.Patience == 0 {
-		cfg.Patience = DefaultPatience
+		cfg.Patience = defaultPatience
 	}
 	checked, complete := 0, true
 	for _, c := range checks(cfg) {

@@ -20,7 +20,7 @@ func (b *backend) Append(ctx context.Context, batch certstore.Batch) error {
 }
 
 func (b *backend) append(ctx context.Context, batch certstore.Batch) error {
-	if err := checkBatch(batch); err != nil {
+	if err := batch.Check(); err != nil {
 		return err
 	}
 	owner, err := encodeValue(value{Cluster: batch.Cluster})
@@ -43,19 +43,6 @@ func (b *backend) append(ctx context.Context, batch certstore.Batch) error {
 		return err
 	}
 	return b.commit(ctx, owner, commit)
-}
-
-// checkBatch refuses what would be damage once it is stored.
-func checkBatch(batch certstore.Batch) error {
-	if batch.Cluster.IsZero() {
-		return fmt.Errorf("%w: a batch that names none", certstore.ErrOtherCluster)
-	}
-	for _, s := range batch.Statements {
-		if s == nil || s.Cluster() != batch.Cluster {
-			return fmt.Errorf("%w: a statement in a batch of %v", certstore.ErrOtherCluster, batch.Cluster)
-		}
-	}
-	return nil
 }
 
 // compareOwner refuses a prefix that belongs to another cluster before anything is written.

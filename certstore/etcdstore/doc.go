@@ -13,17 +13,18 @@
 // # Guarantees
 //
 // A batch becomes visible by one transaction, whole, whatever its size; the transaction also checks which cluster the
-// prefix belongs to. When Append returns without error, a majority of etcd has the batch on disk. Storing a batch again changes
-// nothing, so a request whose outcome is unknown is tried again, until its context or Config.Timeout ends. Load reads one
-// revision of etcd and verifies every statement; damage is a *DamageError, never a smaller set. A watch goes on over lost
-// connections, changes of etcd's leader and compactions of its history. See docs/trust-store.md, "etcd".
+// prefix belongs to. When Append returns without error, a majority of etcd has the batch on disk. Storing a batch again
+// changes nothing, so a request whose outcome is unknown is tried again, until its context or Config.Timeout ends. Load
+// reads one revision of etcd and verifies every statement; damage is a *DamageError, never a smaller set. A watch goes on
+// over lost connections, changes of etcd's leader and compactions of its history. See docs/trust-store.md, "etcd".
 //
 // # Limits
 //
 // While etcd has no majority, nothing can be stored and no store be opened; stores that are open go on answering from
-// memory. After an error of Append whose outcome is unknown, etcd may still carry out the request a little later. Nothing is ever
-// deleted: parts of large batches that were never committed stay, and mean nothing. A store takes as much as etcd's quota
-// leaves. A restored backup of etcd is an older state, with fewer removals: what members had stored since is not written again.
+// memory. After an error of Append whose outcome is unknown, etcd may still carry out the request a little later. Nothing
+// is ever deleted: parts of large batches that were never committed stay, and mean nothing. A store takes as much as etcd's
+// quota leaves. A restored backup of etcd is an older state, with fewer removals: what members had stored since is not
+// written again.
 //
 // # Threat model
 //

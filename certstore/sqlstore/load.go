@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -160,6 +159,3 @@ func salvage(c content) certstore.Batch {
 	}
 	return batch
 }
-
-// damaged reports whether err says that what is stored is not sound.
-func damaged(err error) bool { return errors.Is(err, ErrCorrupt) }

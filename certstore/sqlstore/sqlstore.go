@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,9 +17,9 @@ import (
 
 // Defaults of Config.
 const (
-	DefaultTable    = "microtrust"
-	DefaultPoll     = 250 * time.Millisecond
-	DefaultPatience = 30 * time.Second
+	defaultTable    = "microtrust"
+	defaultPoll     = 250 * time.Millisecond
+	defaultPatience = 30 * time.Second
 )
 
 // maxTable is the length of a Config.Table in bytes.
@@ -29,16 +30,15 @@ type Config struct {
 	// DB is the database. It stays the caller's, who closes it after the backend. Required.
 	DB *sql.DB
 	// Table is what the names of the tables begin with: up to 32 of a–z, 0–9 and _, a letter first, not "sqlite_". One
-	// database can hold several stores under different names. Empty is DefaultTable: microtrust_head and microtrust_statements.
+	// database can hold several stores under different names. Empty is "microtrust": microtrust_head and microtrust_statements.
 	Table string
-	// Poll is how often the database is asked for what others appended: one read of one row. Zero is DefaultPoll. Negative is
-	// refused.
+	// Poll is how often the database is asked for what others appended: one read of one row. Zero is 250 ms. Negative is refused.
 	Poll time.Duration
 	// Notify asks the database at once, for embedders who learn of changes: send to it without waiting (it may have a buffer
 	// of one). It serves one backend. Nil: polling alone.
 	Notify <-chan struct{}
 	// Patience is how long one Load or Append tries again while the database is locked or out of reach, if its context does
-	// not end before. Zero is DefaultPatience. Negative is refused.
+	// not end before. Zero is 30 s. Negative is refused.
 	Patience time.Duration
 	// Transient reports errors of the driver after which it is worth trying again, beside those that are known:
 	// driver.ErrBadConn and what SQLite and dqlite say of locks, leaders and connections. It may be called at once. Nil: none.
@@ -59,16 +59,16 @@ func New(cfg Config) (certstore.Backend, error) {
 		return nil, fmt.Errorf("%w: Poll and Patience must not be negative", ErrConfig)
 	}
 	if cfg.Table == "" {
-		cfg.Table = DefaultTable
+		cfg.Table = defaultTable
 	}
-	if ok, err := regexp.MatchString(`^[a-z][a-z0-9_]*$`, cfg.Table); err != nil || !ok || len(cfg.Table) > maxTable || len(cfg.Table) >= 7 && cfg.Table[:7] == "sqlite_" {
-		return nil, fmt.Errorf("%w: Table %.40q is not up to %d of a-z, 0-9 and _, a letter first, and not sqlite_", ErrConfig, cfg.Table, maxTable)
+	if err := checkTable(cfg.Table); err != nil {
+		return nil, err
 	}
 	if cfg.Poll == 0 {
-		cfg.Poll = DefaultPoll
+		cfg.Poll = defaultPoll
 	}
 	if cfg.Patience == 0 {
-		cfg.Patience = DefaultPatience
+		cfg.Patience = defaultPatience
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -76,6 +76,15 @@ func New(cfg Config) (certstore.Backend, error) {
 	b := &backend{cfg: cfg, sql: newQueries(cfg.Table), migrations: migrations(cfg.Table)}
 	b.open, b.stop = context.WithCancel(context.Background())
 	return b, nil
+}
+
+func checkTable(name string) error {
+	plain, err := regexp.MatchString(`^[a-z][a-z0-9_]*$`, name)
+	if err != nil || !plain || len(name) > maxTable || strings.HasPrefix(name, "sqlite_") {
+		return fmt.Errorf("%w: Table %.40q must be at most %d of a-z, 0-9 and _, begin with a letter, and not with sqlite_",
+			ErrConfig, name, maxTable)
+	}
+	return nil
 }
 
 type backend struct {

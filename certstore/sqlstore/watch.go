@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -31,13 +32,14 @@ func (b *backend) watch(ctx context.Context, yield func(certstore.Batch) bool) {
 		if ctx.Err() != nil {
 			return
 		}
+		damaged := errors.Is(err, ErrCorrupt)
 		switch {
 		case err == nil && away:
 			b.cfg.Logger.Info("the trust store's database is back", "table", b.cfg.Table)
-		case damaged(err) || err != nil && !away:
+		case damaged || err != nil && !away:
 			b.cfg.Logger.Error("the trust store's database cannot be watched", "table", b.cfg.Table, "error", err)
 		}
-		away = err != nil && !damaged(err)
+		away = err != nil && !damaged
 		at = now
 		if len(batch.Statements) > 0 && !yield(batch) {
 			return
