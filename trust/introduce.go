@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -102,6 +103,9 @@ func (s *Service) answerIntroduction(x *exchange) (introduceReply, error) {
 	if reply, ok := s.recognise(x, evidence); ok || len(req.Statements) == 0 {
 		return reply, nil
 	}
+	if len(req.Statements) > maxIntroduction {
+		return unknown, nil // before it waits for its turn with all of it
+	}
 	// One at a time: verifying what strangers send must not take more than one processor.
 	select {
 	case s.introducing <- struct{}{}:
@@ -117,6 +121,9 @@ func (s *Service) answerIntroduction(x *exchange) (introduceReply, error) {
 			return unknown, err
 		}
 		return unknown, nil
+	}
+	if !leadsTo(chain, certstore.KeyIDOf(x.leaf)) {
+		return unknown, nil // who knows the genesis must not have the whole set evaluated for it
 	}
 	evidence = s.store.Evidence(chain...)
 	if m, ok := evidence.Snapshot().ByCertificate(x.leaf.Raw); ok {
@@ -194,6 +201,14 @@ func parseChain(cluster certstore.ClusterID, encoded [][]byte, again func() erro
 		out = append(out, st)
 	}
 	return out, nil
+}
+
+// leadsTo reports whether a chain names a key: as that of the first member, or as that of somebody whom it admits.
+func leadsTo(chain []*certstore.Statement, key certstore.KeyID) bool {
+	return slices.ContainsFunc(chain, func(st *certstore.Statement) bool {
+		admit, ok := st.Admit()
+		return ok && admit.Subject == key || st.Kind() == certstore.KindGenesis && st.Issuer() == key
+	})
 }
 
 // chainLinks is how far a chain has come.

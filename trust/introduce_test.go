@@ -348,4 +348,9 @@ func TestChainStopsWhereItBreaks(t *testing.T) {
 	}
 	_, err = parseChain(p.a.cluster(), encoded, never, certstore.KindAdmit, certstore.KindRemove)
 	require.ErrorIs(t, err, errMeaning, "another kind")
+
+	require.True(t, leadsTo(chain, p.a.store.Identity().KeyID()))
+	require.True(t, leadsTo(chain, p.b.store.Identity().KeyID()))
+	require.False(t, leadsTo(chain[:1], p.b.store.Identity().KeyID()), "the genesis, which is no secret, is worth no evaluation to others")
+	require.False(t, leadsTo(chain, p.guest.KeyID()))
 }

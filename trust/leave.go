@@ -9,8 +9,8 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 )
 
-// Leave takes this machine out of its cluster: its removal is stored, told to every member that can be reached, and then the
-// private key is destroyed. Whom it admitted stays. An identity that the library does not keep on disk is the caller's to
+// Leave takes this machine out of its cluster: its removal is stored, told to every member that can be reached within
+// 15 seconds (Config.Overlap, if that is less), and then the private key is destroyed. Whom it admitted stays. An identity that the library does not keep on disk is the caller's to
 // destroy. Nothing can be undone by then: to come back, the machine joins with a new identity and an empty store.
 //
 // Errors: [ErrSessionOpen]; those of certstore.Store.Leave, with ErrLastMember if nobody else is there; [ErrNotTold] if no
@@ -32,7 +32,9 @@ func (s *Service) Leave(ctx context.Context) error {
 		s.leaving.Store(false)
 		return err
 	}
-	told, others := s.tellOfRemoval(ctx, s.replica.now().since(before))
+	limited, cancel := context.WithTimeout(ctx, min(s.overlap, roundTime)) // a member that is busy, or says so, holds up nobody
+	defer cancel()
+	told, others := s.tellOfRemoval(limited, s.replica.now().since(before))
 	if told == 0 && others > 0 {
 		return fmt.Errorf("%w (%d were tried)", ErrNotTold, others)
 	}

@@ -3,6 +3,8 @@ package trust_test
 import (
 	"context"
 	"errors"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -168,4 +170,24 @@ func TestLeaveRefuses(t *testing.T) {
 	require.NoError(t, m[1].svc.Leave(t.Context()))
 	require.True(t, m[0].store.Snapshot().Gone(m[1].store.Identity().KeyID()))
 	require.NoFileExists(t, filepath.Join(m[1].dir, "identity", "key.pem"))
+}
+
+// TestLeaveIsNotHeldUp: a member that says for ever that it is busy keeps nobody from leaving.
+func TestLeaveIsNotHeldUp(t *testing.T) {
+	m := cluster(t, 3)
+	m[0].down()
+	ln, err := net.Listen("tcp", m[0].addr)
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	mux.HandleFunc(trust.MemberPath+"exchange", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+	m[0].serveOn(ln, brisk, mux)
+	leaver := m[2]
+	leaver.down()
+	leaver.up(trust.Config{Sync: time.Millisecond, Overlap: time.Second})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, leaver.svc.Leave(ctx))
+	require.NoError(t, ctx.Err(), "it ends by itself")
+	require.True(t, m[1].store.Snapshot().Gone(leaver.store.Identity().KeyID()))
+	require.NoFileExists(t, filepath.Join(leaver.dir, "identity", "key.pem"))
 }
