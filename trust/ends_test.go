@@ -205,6 +205,35 @@ func TestGraceAfterTheEnd(t *testing.T) {
 	}
 }
 
+// TestRotationWaitsForWhoIsOwedTheEnd: a joiner that was not approved hears how the session ended from the certificate that it
+// saw, although its connection broke before.
+func TestRotationWaitsForWhoIsOwedTheEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, n *lan) {
+		first := n.founder(t, trust.Config{Drain: time.Millisecond})
+		s := first.openAsking(session.Config{Grace: 30 * time.Second})
+		cfg := n.joinConfig(newMachine(t, "micro02"), s, first)
+		waiting := make(chan struct{})
+		cfg.Progress = at(trust.Waiting, func() { close(waiting) })
+		joined := make(chan error, 1)
+		go func() { _, err := trust.Join(t.Context(), firstAddr, cfg); joined <- err }()
+		<-waiting
+		n.setDown(true)
+		pass(21 * time.Second) // the poll that was under way has ended, and its answer is lost
+		s.Close(session.ErrExpired)
+		<-s.Ended()
+
+		before := first.store.Identity()
+		rotated := make(chan error, 1)
+		go func() { rotated <- first.svc.Rotate(t.Context()) }()
+		pass(2 * time.Second)
+		require.Equal(t, before.KeyID(), first.store.Identity().KeyID())
+		n.setDown(false)
+		require.ErrorIs(t, <-joined, session.ErrExpired)
+		require.NoError(t, <-rotated)
+		require.NotEqual(t, before.KeyID(), first.store.Identity().KeyID())
+	})
+}
+
 // TestNewcomerInTheGracePeriod: the grace period is for those who were approved. Others who know the passphrase are told the
 // cause, and are not listed.
 func TestNewcomerInTheGracePeriod(t *testing.T) {
