@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// limits bound what one issuer, or nobody that is known, can make a store keep. Removals are never limited.
+// limits bound what one issuer, or nobody that is known, can make a store keep. Removals by keys that an admit leads to are
+// never limited.
 type limits struct {
 	admits   int // by one issuer
 	profiles int // by one issuer, superseded ones included
