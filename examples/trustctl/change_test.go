@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"log/slog"
@@ -8,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -162,6 +165,27 @@ micro02 has left, and its private key is destroyed.
 	require.False(t, store.Snapshot().Trusts(machines[1].id.Fingerprint()), "the other member was told")
 	require.True(t, store.Snapshot().Trusts(machines[2].id.Fingerprint()))
 	require.NoDirExists(t, filepath.Join(machines[1].dir, "identity"))
+}
+
+// Interrupted while the others are told, the machine is out all the same, and the program does not say that nothing happened.
+func TestLeaveInterrupted(t *testing.T) {
+	machines := cluster(t, "micro01", "micro02")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	machines[0].with(t, func(s *certstore.Store) {
+		require.NoError(t, s.UpdateProfile(t.Context(), certstore.Profile{Addresses: []string{listener.Addr().String()}}))
+	})
+	share(t, machines[0], machines[1])
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, _ = listener.Accept() // and says nothing
+		cancel()
+	}()
+	var out, text bytes.Buffer
+	require.EqualValues(t, codeNotTold, run(ctx, []string{"-dir", machines[1].dir, "leave", "-yes"}, strings.NewReader(""), &out, &text))
+	require.NotContains(t, text.String(), "nothing was changed")
+	machines[1].with(t, func(s *certstore.Store) { require.True(t, s.Snapshot().Gone(machines[1].id.KeyID())) })
 }
 
 func TestRotate(t *testing.T) {

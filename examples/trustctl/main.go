@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = o.command.run(&tool{options: o, now: time.Now(), out: stdout, screen: terminal.NewScreen(stdout, false), input: input}, ctx)
 	}
 	code := codeOf(err)
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && code != codeNotTold { // that one has left
 		code, err = codeInterrupted, errors.New("interrupted; nothing was changed")
 	}
 	if err != nil {
