@@ -107,7 +107,8 @@ func (e *evaluation) holds(s *Statement) bool {
 }
 
 // choose is step 5: it collects, for every live key, the statements that make it a member, and picks the one that counts: the
-// one that its profile cites, else the smallest; of those, if there are any, whose certificate can be used.
+// one that its profile cites, else the smallest one that is no hand-over, since those take no right, else the smallest; of those,
+// if there are any, whose certificate can be used.
 func (e *evaluation) choose() {
 	e.grounds = make(map[KeyID][]*Statement)
 	e.chosen = make(map[KeyID]*Statement)
@@ -126,9 +127,25 @@ func (e *evaluation) choose() {
 			if s.certificateOf(key) == nil {
 				continue
 			}
-			if profile := e.profiles[key]; e.chosen[key] == nil || profile != nil && profile.content.(*MemberProfile).Admit == s.id {
+			if e.preference(key, s) > e.preference(key, e.chosen[key]) {
 				e.chosen[key] = s
 			}
 		}
+	}
+}
+
+// preference orders the grounds of a key by what is chosen first. Anybody can hand over to anybody's key, without a right,
+// so that counts only for a key that says so, or has nothing else.
+func (e *evaluation) preference(key KeyID, s *Statement) int {
+	profile := e.profiles[key]
+	switch {
+	case s == nil:
+		return 0
+	case profile != nil && profile.content.(*MemberProfile).Admit == s.id:
+		return 3
+	case s.replaces().IsZero():
+		return 2
+	default:
+		return 1
 	}
 }

@@ -110,6 +110,13 @@ func rightsCases() []sceneCase {
 			s.heir(m[1], m[2])
 			s.remove(m[2], m[0])
 		}},
+		{"hand-over", "to the key of another", "who has no right at all does not rename others", "m0 m1 m2", func(s *scene, m []*person) {
+			s.admit(m[0], m[1])
+			s.admit(m[0], m[2], rights(0))
+			for n := byte(1); s.heir(m[2], m[1], under("m9"), offer(n)).ID().Compare(s.set[1].ID()) > 0; n++ {
+				s.set, s.about = s.set[:3], s.about[:3]
+			}
+		}},
 		{"hand-over", "an admit beside it", "without the right to admit only the hand-over counts", "m0 m1 m2", func(s *scene, m []*person) {
 			s.admit(m[0], m[1], rights(0))
 			s.heir(m[1], m[2])

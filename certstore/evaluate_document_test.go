@@ -151,7 +151,18 @@ func docEvaluate(cluster hash, encoded [][]byte, usable func(der []byte) (hash, 
 		if of, ok := usable(s.certificate); !ok || of != key {
 			continue
 		}
-		if chosen[key] == nil || profile[key] != nil && profile[key].cited == s.id {
+		rank := func(s *docStatement) int {
+			switch {
+			case s == nil:
+				return 0
+			case profile[key] != nil && profile[key].cited == s.id:
+				return 3
+			case s.replaces == hash{}:
+				return 2
+			}
+			return 1
+		}
+		if rank(s) > rank(chosen[key]) {
 			chosen[key] = s
 		}
 	}
