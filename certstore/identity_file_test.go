@@ -34,8 +34,7 @@ func place(t *testing.T, dir string, files map[string][]byte) {
 }
 
 // content returns everything in dir, by path.
-func content(t *testing.T, dir string) map[string]string {
-	t.Helper()
+func content(t require.TestingT, dir string) map[string]string {
 	found := make(map[string]string)
 	require.NoError(t, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

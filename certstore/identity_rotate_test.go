@@ -63,10 +63,10 @@ func holdsKey(t require.TestingT, dir, text string) bool {
 
 // requireSound demands that the identity can be read without a change, and that the store trusts what it opens with.
 func requireSound(t require.TestingT, dir string) *certstore.Store {
-	before := tree(t, dir)
+	before := content(t, dir)
 	id, err := certstore.LoadIdentity(dir, nil)
 	require.NoError(t, err)
-	require.Equal(t, before, tree(t, dir), "reading changes nothing")
+	require.Equal(t, before, content(t, dir), "reading changes nothing")
 	s, err := certstore.Open(dir, id)
 	require.NoError(t, err)
 	_, member := s.Snapshot().ByCertificate(s.Identity().Certificate().Raw)
@@ -74,20 +74,6 @@ func requireSound(t require.TestingT, dir string) *certstore.Store {
 	_, read := s.Snapshot().ByCertificate(id.Certificate().Raw)
 	require.True(t, read, "nor the one that was read")
 	return s
-}
-
-func tree(t require.TestingT, dir string) map[string]string {
-	found := make(map[string]string)
-	require.NoError(t, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			found[path] = "directory"
-			return err
-		}
-		data, err := os.ReadFile(path)
-		found[path] = string(data)
-		return err
-	}))
-	return found
 }
 
 // rotateAll goes through a rotation, or what is left of it.

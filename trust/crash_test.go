@@ -186,13 +186,7 @@ func TestInitiatorCannotStore(t *testing.T) {
 		_, err := trust.Join(t.Context(), first.addr, second.joinConfig(s, first))
 		joined <- err
 	}()
-	var id session.OfferID
-	for ev := range s.Events(t.Context()) {
-		if ev.Kind == session.EventOffered {
-			id = ev.Joiner.ID
-			break
-		}
-	}
+	id := offered(t, s).ID
 	disk.sick.Store(true)
 	err := s.Approve(t.Context(), id)
 	require.ErrorIs(t, err, session.ErrAdmission)

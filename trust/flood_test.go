@@ -55,13 +55,7 @@ func joinsDuring(t *testing.T, first *machine, s *session.Session, wave func(hal
 		_, err := trust.Join(t.Context(), first.addr, second.joinConfig(s, first))
 		joined <- err
 	}()
-	var id session.OfferID
-	for ev := range s.Events(t.Context()) {
-		if ev.Kind == session.EventOffered {
-			id = ev.Joiner.ID
-			break
-		}
-	}
+	id := offered(t, s).ID
 	wave(1)
 	require.NoError(t, s.Approve(t.Context(), id))
 	require.NoError(t, <-joined)

@@ -114,6 +114,17 @@ func (m *machine) openAsking(cfg session.Config) *session.Session {
 	return s
 }
 
+// offered waits for the first offer of a session.
+func offered(t *testing.T, s *session.Session) session.Joiner {
+	for ev := range s.Events(t.Context()) {
+		if ev.Kind == session.EventOffered {
+			return ev.Joiner
+		}
+	}
+	t.Error("the session ended without an offer")
+	return session.Joiner{}
+}
+
 // joinConfig is what this machine needs to join with the passphrase of the session, trusting the fingerprint of other.
 func (m *machine) joinConfig(s *session.Session, other *machine) trust.JoinConfig {
 	m.t.Helper()

@@ -57,16 +57,11 @@ func TestRemovedWhileItWaits(t *testing.T) {
 		_, err := trust.Join(t.Context(), first.addr, cfg)
 		done <- err
 	}()
-	for ev := range s.Events(t.Context()) {
-		if ev.Kind != session.EventOffered {
-			continue
-		}
-		_, err := first.store.Admit(t.Context(), certstore.AdmitRequest{Certificate: ev.Joiner.Offer.Certificate, Name: "micro02"})
-		require.NoError(t, err)
-		first.remove(second, certstore.KeepNone)
-		require.ErrorIs(t, s.Approve(t.Context(), ev.Joiner.ID), session.ErrRemoved)
-		break
-	}
+	joiner := offered(t, s)
+	_, err := first.store.Admit(t.Context(), certstore.AdmitRequest{Certificate: joiner.Offer.Certificate, Name: "micro02"})
+	require.NoError(t, err)
+	first.remove(second, certstore.KeepNone)
+	require.ErrorIs(t, s.Approve(t.Context(), joiner.ID), session.ErrRemoved)
 	require.ErrorIs(t, <-done, session.ErrRemoved)
 	_, in := second.store.Cluster()
 	require.False(t, in)
@@ -93,14 +88,7 @@ func TestAdmissionSaysHowItWasCompared(t *testing.T) {
 	})))
 	asking := first.openAsking(session.Config{})
 	approved := make(chan error, 1)
-	go func() {
-		for ev := range asking.Events(t.Context()) {
-			if ev.Kind == session.EventOffered {
-				approved <- asking.Approve(t.Context(), ev.Joiner.ID)
-				return
-			}
-		}
-	}()
+	go func() { approved <- asking.Approve(t.Context(), offered(t, asking).ID) }()
 	require.Equal(t, "person", joined(fourth, asking))
 	require.NoError(t, <-approved)
 }
