@@ -49,10 +49,10 @@ type inode struct {
 	mode    fs.FileMode
 	data    []byte
 	entries map[string]*inode
-	base    content0
+	base    durable
 }
 
-type content0 struct {
+type durable struct {
 	data    []byte
 	entries map[string]*inode
 }

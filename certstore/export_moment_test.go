@@ -15,7 +15,7 @@ type Moment struct {
 
 // kept is what of an inode is durable, and what happened to it since.
 type kept struct {
-	content0
+	durable
 	pending []diskOp
 }
 
@@ -54,7 +54,7 @@ func (m *Moment) Advance() bool {
 
 func (m *Moment) of(n *inode) *kept {
 	if m.state[n] == nil {
-		m.state[n] = &kept{content0: content0{data: n.base.data, entries: maps.Clone(n.base.entries)}}
+		m.state[n] = &kept{durable: durable{data: n.base.data, entries: maps.Clone(n.base.entries)}}
 		if n.dir && n.base.entries == nil {
 			m.state[n].entries = make(map[string]*inode)
 		}
@@ -101,14 +101,11 @@ func (m *Moment) Crash(cut int, fate Fate, random *rand.Rand) *Disk {
 				c.entries[name] = build(child)
 			}
 		}
-		c.base = content0{data: c.data, entries: maps.Clone(c.entries)}
+		c.base = durable{data: c.data, entries: maps.Clone(c.entries)}
 		return c
 	}
-	return &Disk{Space: -1, Stop: -1, Lies: m.disk.Lies, root: build(m.disk.root0())}
+	return &Disk{Space: -1, Stop: -1, Lies: m.disk.Lies, root: build(m.disk.root)}
 }
-
-// root0 is the root, whose entries at the beginning are in its base.
-func (d *Disk) root0() *inode { return d.root }
 
 // mutilate decides whether a pending operation takes place, and leaves of a write what a disk might: its beginning, or some
 // of its sectors, with what was there before, or zeros, in place of the others.
