@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -19,7 +16,7 @@ func (t *tool) remove(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
-	key, name, err := find(store, t.args[0])
+	key, name, err := terminal.FindMachine(store, t.args[0])
 	if err != nil {
 		return err
 	}
@@ -31,7 +28,7 @@ func (t *tool) remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.showPlan(store, name, plan)
+	t.printf("%s\n", strings.Join(terminal.Removal(store, name, plan), "\n"))
 	if err := t.confirm(ctx, "Remove it?"); err != nil {
 		return err
 	}
@@ -40,57 +37,6 @@ func (t *tool) remove(ctx context.Context) error {
 	}
 	t.printf("%s is removed. The other members learn it as soon as the daemon of this machine runs.\n", name)
 	return nil
-}
-
-// find returns the key that a name or a full fingerprint means, that of a machine which is gone included.
-func find(store *certstore.Store, text string) (certstore.KeyID, string, error) {
-	fingerprint, err := certstore.ParseFingerprint(text)
-	if err != nil {
-		m, err := store.Snapshot().ByName(text)
-		if err != nil {
-			return certstore.KeyID{}, "", err
-		}
-		return m.Key, m.Name, nil
-	}
-	if m, ok := store.Snapshot().ByFingerprint(fingerprint); ok {
-		return m.Key, m.Name, nil
-	}
-	for _, s := range store.Statements() {
-		if g, ok := s.Genesis(); ok && sha256.Sum256(g.Certificate) == fingerprint {
-			return s.Issuer(), g.Name, nil
-		}
-		if a, ok := s.Admit(); ok && sha256.Sum256(a.Certificate) == fingerprint {
-			return a.Subject, a.Name, nil
-		}
-	}
-	return certstore.KeyID{}, "", fmt.Errorf("%w: no member has or had the certificate %v", certstore.ErrUnknownMember, fingerprint)
-}
-
-func (t *tool) showPlan(store *certstore.Store, name string, plan certstore.RemovalPlan) {
-	own := store.Identity().KeyID()
-	for _, m := range plan.Removed {
-		t.printf("%s goes, with certificate %s.\n", m.Name, m.Fingerprint.Short())
-	}
-	if len(plan.Removed) == 0 {
-		t.printf("%s is no member any more.\n", name)
-	}
-	switch {
-	case len(plan.Cut) > 0:
-		var cut []string
-		for _, m := range plan.Cut {
-			cut = append(cut, fmt.Sprintf("%s (%s)", m.Name, m.Fingerprint.Short()))
-			if m.Key == own {
-				t.printf("THIS MACHINE is one of those that fall with it.\n")
-			}
-		}
-		t.printf("With it fall, since nothing else admits them: %s.\n", strings.Join(cut, ", "))
-	default:
-		t.printf("Nobody else falls with it.\n")
-	}
-	if slices.Contains(plan.Machine, own) {
-		t.printf("It is THIS MACHINE. To leave the cluster, use leave.\n")
-	}
-	t.printf("This cannot be undone: its keys never come back.\n")
 }
 
 func (t *tool) confirm(ctx context.Context, question string) error {

@@ -78,7 +78,7 @@ func TestRemoveOneself(t *testing.T) {
 	text := requireDone(t, machines, "", "-dir", machines[2].dir, "remove", "micro02", "-keep", "none", "-yes")
 	require.Contains(t, text, "THIS MACHINE is one of those that fall with it.\n")
 	text = requireDone(t, machines, "", "-dir", machines[1].dir, "remove", "micro02", "-keep", "known", "-yes")
-	require.Contains(t, text, "It is THIS MACHINE. To leave the cluster, use leave.\n")
+	require.Contains(t, text, "It is THIS MACHINE. To leave the cluster, use trustctl leave.\n")
 }
 
 // A name that several machines hold means none of them; the full fingerprint says which one.
@@ -114,12 +114,14 @@ This cannot be undone: its keys never come back.
 Leave? [y/n]
 `, neutral(machines, r.stdout))
 	require.Contains(t, trustctl(t, "", "-dir", dir, "audit").stdout, "WRONG  this machine was removed from the cluster\n")
+	require.Contains(t, requireDone(t, machines, "", "-dir", dir, "list"), "\nThis machine is not one of them: it was removed.\n")
 	require.DirExists(t, filepath.Join(dir, "identity"))
 	require.Equal(t, codeNotTold, trustctl(t, "", "-dir", dir, "leave").code, "it asks only once")
 	require.Equal(t, `No other member could be told. Export the statements and import them at one.
 micro02 has left, and its private key is destroyed.
 `, requireDone(t, machines, "", "-dir", dir, "leave", "-destroy"))
 	require.NoDirExists(t, filepath.Join(dir, "identity"))
+	require.Contains(t, requireDone(t, machines, "", "-dir", dir, "list"), "\nThis machine has no certificate: it has left, or its identity is lost.\n")
 	requireDone(t, machines, "", "-dir", dir, "export", stick)
 	require.Equal(t, `New in STICK: 1 of 6 statements.
 No longer members: micro02.
@@ -195,6 +197,9 @@ func TestRotate(t *testing.T) {
 	require.Regexp(t, `^The next key of micro01 is announced: certificate (\w{4}-){4}\w{4}, in place of <micro01's-fingerprint->\.
 The daemon of this machine completes the rotation when it runs: it tells the others, and takes the new key then\.
 $`, text)
+	text = requireDone(t, machines, "", "-dir", dir, "list")
+	require.Contains(t, text, "\nmicro01 (this machine) (older key)  ")
+	require.NotContains(t, text, "not one of them")
 	before := files(t, dir)
 	require.Equal(t, "A rotation is under way already (announced). The daemon of this machine completes it when it runs.\n",
 		requireDone(t, machines, "", "-dir", dir, "rotate"))

@@ -88,7 +88,7 @@ func explain(err error) string {
 	text := strings.NewReplacer(": certstore: ", ": ", ": trust: ", ": ").Replace(": " + err.Error())[2:]
 	switch {
 	case errors.Is(err, certstore.ErrLocked):
-		return text + "\nStop the daemon of this machine first; what only looks (list, history, verify, audit, export) works beside it."
+		return text + "\nStop the daemon of this machine first, or let it make the change itself (joinserver has commands for that); what only looks (list, history, verify, audit, export) works beside it."
 	case errors.Is(err, trust.ErrNotTold):
 		return text + "\nRun leave again when one can be reached; or export the statements, import them at a member, and run leave -destroy here."
 	case errors.Is(err, certstore.ErrSealed):

@@ -30,6 +30,7 @@ type listed struct {
 	Addresses   []string              `json:"addresses"`
 	Attributes  map[string]string     `json:"attributes,omitempty"`
 	ThisMachine bool                  `json:"this_machine,omitempty"`
+	OlderKey    bool                  `json:"older_key,omitempty"`  // its machine is listed with the next key too: a rotation is under way
 	NameTaken   bool                  `json:"name_taken,omitempty"` // several machines hold the name, so it means none of them
 }
 
@@ -40,12 +41,16 @@ func (t *tool) list(context.Context) error {
 	}
 	named := v.names()
 	l := listing{Cluster: v.Cluster, Digest: v.snapshot.Digest(), Members: []listed{}}
+	replaced := map[certstore.KeyID]bool{}
+	for m := range v.snapshot.Members() {
+		replaced[m.Replaces] = true
+	}
 	for m := range v.snapshot.Members() {
 		_, taken := v.snapshot.ByName(m.Name)
 		l.Members = append(l.Members, listed{
 			Name: m.Name, Fingerprint: m.Fingerprint, Key: m.Key, Rights: m.Rights.String(), Expires: m.Certificate.NotAfter.UTC(),
 			AdmittedBy: named.of(m.AdmittedBy), Addresses: append([]string{}, m.Addresses...), Attributes: m.Attributes,
-			ThisMachine: v.mine(m), NameTaken: taken != nil,
+			ThisMachine: v.mine(m), NameTaken: taken != nil, OlderKey: replaced[m.Key],
 		})
 	}
 	if t.json {
@@ -64,6 +69,9 @@ func (t *tool) list(context.Context) error {
 		if m.ThisMachine {
 			name += " (this machine)"
 		}
+		if m.OlderKey {
+			name += " (older key)"
+		}
 		if m.NameTaken {
 			name += " (name taken)"
 		}
@@ -74,6 +82,12 @@ func (t *tool) list(context.Context) error {
 		return err
 	}
 	t.printf("\n%s", v.summary())
+	switch {
+	case v.own == nil:
+		t.printf("This machine has no certificate: it has left, or its identity is lost.\n")
+	case !slices.ContainsFunc(l.Members, func(m listed) bool { return m.ThisMachine }):
+		t.printf("This machine is not one of them: it was removed.\n")
+	}
 	return nil
 }
 

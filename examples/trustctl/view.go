@@ -29,7 +29,7 @@ type view struct {
 func (t *tool) look() (view, error) {
 	file, err := certstore.ReadStore(t.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return view{}, fmt.Errorf("there is no trust store in %s: %w", t.dir, err)
+		return view{}, fmt.Errorf("there is no trust store in %s: %w", t.dir, fs.ErrNotExist)
 	}
 	if err != nil {
 		return view{}, err

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/session"
 )
@@ -17,11 +18,13 @@ type console struct {
 	screen  *terminal.Screen
 	input   *terminal.Input
 	daemon  *daemon
-	session *session.Session
+	session *session.Session    // nil with -no-session
+	known   *certstore.Snapshot // what the screen has told of the members
 
 	offers []session.OfferID // wait for a decision by a person, in the order in which they are asked about
 	asked  *question         // the open question, about the first of them
 	said   session.OfferID   // was decided just now: the next question waits until the screen says what became of it
+	held   *typed            // was read, and waits for its question
 	mute   bool              // standard input has ended: nobody will answer
 }
 
@@ -32,10 +35,17 @@ func (c *console) run(ctx context.Context) error {
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
 	for {
+		c.news()
 		if c.accept.Empty() {
 			c.ask()
 		} else {
 			c.decide(ctx)
+		}
+		if c.asked != nil && c.held != nil {
+			in := *c.held
+			c.held = nil
+			c.answer(ctx, in)
+			continue
 		}
 		c.showRemaining()
 		select {
@@ -44,15 +54,19 @@ func (c *console) run(ctx context.Context) error {
 				if over, err := c.over(); over {
 					return err
 				}
-				c.screen.Linef("The session is over. Serving %d members; Ctrl-C ends the program.", c.daemon.store.Snapshot().Len())
+				c.serving("The session is over. ")
 				events = nil
 				continue
 			}
 			c.show(ev)
 		case line, ok := <-c.answers():
-			c.answer(ctx, line, ok)
+			c.answer(ctx, typed{line, ok})
 		case <-ticks.C:
 			c.said = session.OfferID{}
+		case err := <-c.daemon.rotated:
+			if err != nil {
+				c.screen.Linef("The new key was not taken: %s", terminal.Explain(err))
+			}
 		case err := <-c.daemon.failed:
 			return err
 		case <-ctx.Done():
@@ -64,6 +78,9 @@ func (c *console) run(ctx context.Context) error {
 // events hands the session's events to the goroutine of run. The channel is closed when the session has ended, which it does
 // when every approved joiner has confirmed, or some time after.
 func (c *console) events() (_ <-chan session.Event, stop func()) {
+	if c.session == nil {
+		return nil, func() {}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	events := make(chan session.Event)
 	go func() {
@@ -93,7 +110,7 @@ func (c *console) over() (bool, error) {
 		return true, fmt.Errorf("%d of %d machines have joined, and %d more of the members did not confirm it: %w", joined, c.exitWhen, away, c.session.Cause())
 	case c.exitWhen > 0:
 		return true, fmt.Errorf("%d of %d machines have joined: %w", joined, c.exitWhen, c.session.Cause())
-	case c.daemon.store.Snapshot().Len() == 1:
+	case machines(c.daemon.store.Snapshot()) == 1:
 		return true, fmt.Errorf("nobody has joined: %w", c.session.Cause())
 	}
 	return false, nil
@@ -125,7 +142,7 @@ func (c *console) called(j session.Joiner) string {
 func (c *console) interrupt(events <-chan session.Event) error {
 	c.screen.Answered(false)
 	c.screen.Status("")
-	if !c.session.Open() {
+	if c.session == nil || !c.session.Open() {
 		return nil
 	}
 	c.session.Close(&session.StoppedError{Reason: "the operator of " + c.daemon.store.Identity().Name() + " stopped the session"})
@@ -140,6 +157,9 @@ func (c *console) interrupt(events <-chan session.Event) error {
 
 // showRemaining keeps the remaining time on the last line of a terminal.
 func (c *console) showRemaining() {
+	if c.session == nil {
+		return
+	}
 	if left := c.session.Remaining(time.Now()); left > 0 {
 		c.screen.Status(fmt.Sprintf("%s left, %d joined; waiting for joiners (Ctrl-C stops the session)", terminal.Duration(left), c.count(session.StateJoined)))
 	} else {

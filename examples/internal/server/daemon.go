@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -25,6 +26,8 @@ type daemon struct {
 	service *trust.Service
 	reached string       // the first of the addresses that others are told
 	failed  <-chan error // gets what ends the server before its time
+	rotate  func()       // begins a rotation, how it ended comes from rotated
+	rotated <-chan error // gets what became of a rotation
 	stop    func()       // ends everything and waits for it
 }
 
@@ -64,17 +67,24 @@ func (d *daemon) serve(ctx context.Context, o options) (err error) {
 		addresses = []string{listener.Addr().String()}
 	}
 	d.reached = addresses[0]
-	if err := d.publish(ctx, addresses); err != nil {
+	if err := d.publish(ctx, addresses, !o.noSession); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	failed, ran := make(chan error, 1), make(chan struct{})
+	failed, rotated := make(chan error, 1), make(chan error, 1)
+	var background sync.WaitGroup
 	go func() { failed <- server.ServeTLS(d.store.Guard(listener), "", "") }()
-	go func() {
-		defer close(ran)
-		d.service.Run(running)
-	}()
-	d.failed = failed
+	background.Go(func() { d.service.Run(running) })
+	d.failed, d.rotated = failed, rotated
+	d.rotate = func() {
+		background.Go(func() {
+			err := d.service.Rotate(running)
+			select {
+			case rotated <- err:
+			case <-running.Done():
+			}
+		})
+	}
 	d.stop = func() {
 		draining, drained := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		d.service.Drain(draining)
@@ -85,15 +95,19 @@ func (d *daemon) serve(ctx context.Context, o options) (err error) {
 			server.Close()
 		}
 		cancel()
-		<-ran
+		background.Wait()
 		d.store.Close()
 	}
 	return nil
 }
 
-// publish tells the cluster where this machine is reached, after founding one if need be.
-func (d *daemon) publish(ctx context.Context, addresses []string) error {
-	if _, ok := d.store.Cluster(); !ok {
+// publish tells the cluster where this machine is reached, after founding one if need be and if it may.
+func (d *daemon) publish(ctx context.Context, addresses []string, found bool) error {
+	_, ok := d.store.Cluster()
+	switch {
+	case !ok && !found:
+		return terminal.Usagef("this machine is in no cluster: join one with joinclient, or found one by running joinserver without -no-session")
+	case !ok:
 		return d.store.Bootstrap(ctx, addresses...)
 	}
 	var attributes map[string]string

@@ -27,6 +27,7 @@ type options struct {
 	services         terminal.Pairs
 	exitWhen         int
 	once             bool
+	noSession        bool
 	picture          bool
 	json             bool
 	printFingerprint bool
@@ -50,6 +51,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.Var(o.services, "services", "`name=version,…` that every joiner must have")
 	flags.IntVar(&o.exitWhen, "exit-when", 0, "end when this `number` of machines have joined; 0: stay up, serving the members")
 	flags.BoolVar(&o.once, "once", false, "the same as -exit-when 1")
+	flags.BoolVar(&o.noSession, "no-session", false, "let nobody in: only serve the members")
 	flags.BoolVar(&o.picture, "picture", false, "show fingerprints as pictures too")
 	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
 	flags.BoolVar(&o.printFingerprint, "print-fingerprint", false, "print this machine's fingerprint in full and exit")
@@ -85,7 +87,9 @@ func (o options) check() error {
 		return terminal.Usagef("-once and -exit-when exclude each other")
 	case len(o.want.Names) > 0 && len(o.want.Fingerprints) > 0:
 		return terminal.Usagef("-want: either names or fingerprints, not both")
-	case o.json && o.accept.Empty():
+	case o.noSession && (o.exitWhen > 0 || o.passphraseFile != "" || o.words != 0 || !o.accept.Empty() || !o.want.Empty() || len(o.services) > 0):
+		return terminal.Usagef("-no-session does not go with flags that are about a session")
+	case o.json && o.accept.Empty() && !o.noSession:
 		return terminal.Usagef("-json asks nothing; say with -accept who is approved")
 	case o.words != 0 && o.passphraseFile != "":
 		return terminal.Usagef("-words is about generating; it does not go with -passphrase-file")

@@ -15,11 +15,12 @@ import (
 // settle is how long a question that took the place of another must have been on the screen before an answer counts for it.
 const settle = 300 * time.Millisecond
 
-// question is one about an offer.
+// question is one that is open, about an offer or something else.
 type question struct {
-	offer session.OfferID
-	name  string
-	since time.Time // answers that were typed before are for something else
+	text     string
+	answered func(ctx context.Context, yes bool)
+	offer    session.OfferID // zero if it is about something else
+	since    time.Time       // answers that were typed before are for something else
 }
 
 // ask shows the next offer and asks about it, if no question is open.
@@ -45,57 +46,75 @@ func (c *console) ask() {
 			lines = append(lines, "CONFLICT     another machine has, or asks for, the same name")
 		}
 		c.screen.Indented(in.Name+" knows the passphrase and asks to join:", lines...)
-		c.asked = &question{offer: j.ID, name: in.Name}
+		c.asked = &question{
+			text:     "Is it the same on the screen of " + in.Name + ", and may it join? [y/n] ",
+			offer:    j.ID,
+			answered: func(ctx context.Context, yes bool) { c.decided(ctx, j.ID, yes) },
+		}
 		c.repeat()
 	}
 }
 
 // repeat shows the open question, again or for the first time.
-func (c *console) repeat() {
-	c.asked.since = c.screen.Ask("Is it the same on the screen of " + c.asked.name + ", and may it join? [y/n] ")
-}
+func (c *console) repeat() { c.asked.since = c.screen.Ask(c.asked.text) }
 
-// answers returns the lines that are typed. A script's lines wait for their question; a person's are read and dropped when no
-// question is open, so that nothing that was typed ahead approves anybody.
+// answers returns the lines that are typed. Of a script's, one that is no command waits for its question; a person's is dropped
+// when no question is open, so that nothing that was typed ahead approves anybody.
 func (c *console) answers() <-chan terminal.Line {
-	if c.mute || !c.accept.Empty() || c.asked == nil && !c.input.Terminal() {
+	if c.mute || c.held != nil || c.json || !c.accept.Empty() {
 		return nil
 	}
 	return c.input.Lines()
 }
 
+// typed is what reading a line gave.
+type typed struct {
+	line terminal.Line
+	ok   bool // false: standard input has ended
+}
+
 // answer carries out what the person said.
-func (c *console) answer(ctx context.Context, line terminal.Line, ok bool) {
-	if !ok {
-		c.mute = true
-		if c.asked != nil {
-			c.screen.Answered(false)
-			c.asked = nil
-			c.screen.Linef("Standard input has ended: nobody can approve.")
+func (c *console) answer(ctx context.Context, in typed) {
+	switch {
+	case c.asked == nil && in.ok && c.command(ctx, in.line.Text):
+		return
+	case c.asked == nil && in.ok && c.input.Terminal():
+		if _, early := terminal.Yes(in.line.Text); !early && in.line.Text != "" {
+			c.screen.Linef("There is no such command; help lists them.")
 		}
 		return
-	}
-	if c.asked == nil {
+	case c.asked == nil:
+		c.held = &in
 		return
-	}
-	if !c.input.Answers(line, c.asked.since) {
+	case !in.ok:
+		c.mute = true
+		c.screen.Answered(false)
+		c.asked = nil
+		c.screen.Linef("Standard input has ended: nobody can answer.")
+		return
+	case !c.input.Answers(in.line, c.asked.since):
 		c.screen.Linef("The question has changed; please answer again.")
 		c.repeat()
 		return
 	}
 	c.screen.Answered(true)
-	yes, ok := terminal.Yes(line.Text)
+	yes, ok := terminal.Yes(in.line.Text)
 	if !ok {
 		c.screen.Linef("Please answer y or n.")
 		c.repeat()
 		return
 	}
-	id := c.asked.offer
+	answered := c.asked.answered
 	c.asked = nil
+	answered(context.WithoutCancel(ctx), yes)
+}
+
+// decided carries out the decision about the first of the offers.
+func (c *console) decided(ctx context.Context, id session.OfferID, yes bool) {
 	c.offers = c.offers[1:]
 	var err error
 	if yes {
-		err = c.session.Approve(context.WithoutCancel(ctx), id)
+		err = c.session.Approve(ctx, id)
 	} else {
 		err = c.session.Deny(id, "the operator of "+c.daemon.store.Identity().Name()+" said no")
 	}

@@ -51,13 +51,20 @@ func serve(ctx context.Context, o options, screen *terminal.Screen, input *termi
 		return err
 	}
 	defer d.stop()
+	c := &console{options: o, screen: screen, input: input, daemon: d, known: d.store.Snapshot()}
+	if o.noSession {
+		c.introduce()
+		c.serving("")
+		return c.run(ctx)
+	}
 	s, err := d.service.Open(context.WithoutCancel(ctx), cfg) // the interrupt closes it with a reason of its own
 	if err != nil {
 		return &terminal.UsageError{Err: err}
 	}
 	defer s.Close(&session.StoppedError{Reason: "the program at " + id.Name() + " ended"})
-	c := &console{options: o, screen: screen, input: input, daemon: d, session: s}
+	c.session = s
 	c.introduce()
+	c.invite()
 	return c.run(ctx)
 }
 
@@ -82,18 +89,46 @@ func sessionConfig(ctx context.Context, o options, input *terminal.Input) (sessi
 	return cfg, nil
 }
 
-// introduce shows what the people at the other machines need.
+// introduce shows who this machine is.
 func (c *console) introduce() {
 	id := c.daemon.store.Identity()
-	cluster, _ := c.daemon.store.Cluster()
-	members := c.daemon.store.Snapshot().Len()
-	c.screen.Indented(fmt.Sprintf("This machine is %s, at %s, in a cluster of %d:", id.Name(), c.daemon.reached, members),
+	c.screen.Indented(fmt.Sprintf("This machine is %s, at %s, in a cluster of %d:", id.Name(), c.daemon.reached, machines(c.known)),
 		terminal.Fingerprint(id.Fingerprint(), c.picture)...)
-	deadline := c.session.Deadline()
-	e := terminal.Event{
-		Event: "opened", Name: id.Name(), Fingerprint: id.Fingerprint().String(), Address: c.daemon.reached,
-		Cluster: cluster.String(), Deadline: &deadline,
+}
+
+// machines counts the members, each once also while it changes its key.
+func machines(s *certstore.Snapshot) int {
+	replaced := 0
+	for m := range s.Members() {
+		if _, ok := s.ByKey(m.Replaces); ok {
+			replaced++
+		}
 	}
+	return s.Len() - replaced
+}
+
+// about is an event about this machine.
+func (c *console) about(event string) terminal.Event {
+	id := c.daemon.store.Identity()
+	cluster, _ := c.daemon.store.Cluster()
+	return terminal.Event{
+		Event: event, Name: id.Name(), Fingerprint: id.Fingerprint().String(), Address: c.daemon.reached, Cluster: cluster.String(),
+	}
+}
+
+// serving says that there is no session, and why.
+func (c *console) serving(why string) {
+	c.screen.Linef("%sServing %d members; help lists what can be typed, Ctrl-C ends the program.", why, machines(c.daemon.store.Snapshot()))
+	if c.session == nil {
+		c.screen.Event(c.about("serving"))
+	}
+}
+
+// invite shows what the people at the other machines need.
+func (c *console) invite() {
+	deadline := c.session.Deadline()
+	e := c.about("opened")
+	e.Deadline = &deadline
 	shown := "the one from -passphrase-file"
 	if c.passphraseFile == "" {
 		shown = c.session.Passphrase().Reveal()

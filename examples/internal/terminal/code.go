@@ -112,7 +112,7 @@ func End(stderr io.Writer, program string, screen *Screen, err error) int {
 
 // Explain returns the error in a sentence for a person, with what to do about it where that helps.
 func Explain(err error) string {
-	text := strings.NewReplacer(": trust: ", ": ", ": session: ", ": ").Replace(": " + err.Error())[2:]
+	text := strings.NewReplacer(": trust: ", ": ", ": session: ", ": ", ": certstore: ", ": ").Replace(": " + err.Error())[2:]
 	switch {
 	case isAny(err, trust.ErrUnconfirmed): // whatever came after it
 		return text
@@ -120,6 +120,8 @@ func Explain(err error) string {
 		return "this machine is in another cluster already\nWith another -dir it is a new machine, which can join."
 	case isAny(err, session.ErrRemoved):
 		return "this machine was removed from the cluster, and its key cannot come back\nWith another -dir it is a new machine, which can join."
+	case isAny(err, certstore.ErrNotMember):
+		return text + "\nIt was removed, or has left. With another -dir it is a new machine, which can join."
 	case isAny(err, trust.ErrRefused):
 		return text + "\nCompare the passphrase with the other screen, word by word, and try again."
 	case isAny(err, trust.ErrNoSession):
