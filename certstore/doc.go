@@ -43,8 +43,8 @@
 //     and signature.go those on keys; errors*.go has every error, directory.go what is used of a disk.
 //   - Statements: statement.go has their encoding, statement_kind.go the kinds, of which statement_admit.go,
 //     statement_remove.go and statement_profile.go have the contents; statement_parallel.go verifies many.
-//   - Evaluation: evaluate.go says who is trusted, step by step; evaluate_history.go, evaluate_member.go and
-//     evaluate_machine.go are parts of it, member.go and snapshot.go its result, evidence.go shows others a single result.
+//   - Evaluation: evaluate.go says who is trusted, step by step; evaluate_history.go, evaluate_name.go,
+//     evaluate_member.go and evaluate_machine.go are parts of it, member.go and snapshot.go its result, evidence.go shows others a single result.
 //   - Store: store.go keeps statements and snapshot, store_absorb.go takes in what is new, and each change has a file:
 //     store_bootstrap.go, store_admit.go, store_adopt.go, store_profile.go, store_remove*.go, store_vouch.go, store_rotate*.go.
 //   - Storage: backend.go says what a backend is; backend_memory.go and backend_file*.go are two.

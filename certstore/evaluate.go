@@ -108,7 +108,7 @@ func (e *evaluation) holds(s *Statement) bool {
 
 // choose is step 5: it collects, for every live key, the statements that make it a member, and picks the one that counts: the
 // one that its profile cites, else the smallest one that is no hand-over, since those take no right, else the smallest; of those,
-// if there are any, whose certificate can be used.
+// if there are any, whose certificate can be used and whose name is the key's own.
 func (e *evaluation) choose() {
 	e.grounds = make(map[KeyID][]*Statement)
 	e.chosen = make(map[KeyID]*Statement)
@@ -121,10 +121,12 @@ func (e *evaluation) choose() {
 			e.grounds[a.Subject] = append(e.grounds[a.Subject], s)
 		}
 	}
+	names := e.ownNames()
 	for key, grounds := range e.grounds {
 		sortByID(grounds)
 		for _, s := range grounds {
-			if s.certificateOf(key) == nil {
+			_, own := names[givenName{key, s.memberName()}]
+			if s.certificateOf(key) == nil || !own {
 				continue
 			}
 			if e.preference(key, s) > e.preference(key, e.chosen[key]) {

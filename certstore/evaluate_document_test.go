@@ -140,6 +140,21 @@ func docEvaluate(cluster hash, encoded [][]byte, usable func(der []byte) (hash, 
 	}
 	live := reach(follow)
 	// 5. Grounds.
+	type named struct {
+		key  hash
+		name string
+	}
+	own := map[named]bool{}
+	if genesis != nil {
+		own[named{genesis.issuer, genesis.name}] = true
+	}
+	for range all { // names go at least one step further each time
+		for _, s := range all {
+			if held, reached := live[s.issuer]; s.kind == "admit" && reached && follow(s, held) && (s.replaces != s.issuer || held&1 != 0 || own[named{s.issuer, s.name}]) {
+				own[named{s.subject, s.name}] = true
+			}
+		}
+	}
 	chosen := map[hash]*docStatement{}
 	for _, s := range all {
 		key := s.subject
@@ -148,7 +163,7 @@ func docEvaluate(cluster hash, encoded [][]byte, usable func(der []byte) (hash, 
 		} else if held, reached := live[s.issuer]; s.kind != "admit" || !reached || !follow(s, held) {
 			continue
 		}
-		if of, ok := usable(s.certificate); !ok || of != key {
+		if of, ok := usable(s.certificate); !ok || of != key || !own[named{key, s.name}] {
 			continue
 		}
 		rank := func(s *docStatement) int {
