@@ -40,7 +40,11 @@ func (v *Evidence) Membership(key KeyID) []*Statement {
 	if !ok { // its issuer has the rights for it only by several chains together
 		return nil
 	}
-	return v.e.withProfiles(append(chain, last))
+	shown := v.e.withProfiles(append(chain, last))
+	if alone := evaluate(v.e.cluster, shown); alone.chosen[key] != last { // another chain gave its issuer the name
+		return nil
+	}
+	return shown
 }
 
 // Removal returns what shows that the key is not a member's any more: the genesis, and the removals of its machine's keys,
