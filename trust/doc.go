@@ -41,16 +41,16 @@
 // service.go opens sessions and attach.go serves; limits.go bounds what strangers can make that cost.
 //
 // A join is told in join.go, in the method attempt: dial.go connects, conversation.go begins it and carries every later
-// message, prove.go proves the passphrase and waits for both decisions, take.go takes the member set, second.go asks a second
-// member, progress.go says how far it is. The other side starts in attach.go; gates.go has the order of checks, initiator.go
-// hello and join, result.go everything after the approval, drain.go the wait for those who are owed it. handshake.go and
-// handshakes.go are what it remembers meanwhile. messages.go has the bodies, errors.go
-// every error.
+// message, prove.go proves the passphrase and waits for both decisions, take.go takes the member set, second.go asks a
+// second member, progress.go says how far it is. The other side starts in attach.go; gates.go has the order of checks,
+// initiator.go hello and join, result.go everything after the approval, drain.go the wait for those who are owed it.
+// handshake.go and handshakes.go are what it remembers meanwhile. messages.go has the bodies, errors.go every error.
 //
-// Members exchange statements: members.go and reconcile.go are the two sides, exchange_messages.go the bodies, ledger.go the
-// set that is compared, replica.go what is taken in. run.go says when, with a worker for each member (worker.go), the news
-// that it is to be told (journal.go) and what is known about reaching it (contacts.go, status.go). introduce.go and
-// introduce_call.go are the two sides of an introduction. rotate.go, renew.go and leave.go change this machine's own key.
+// Members exchange statements: members.go and reconcile.go are the two sides, exchange_messages.go the bodies, post.go a
+// call, ledger.go the set that is compared, replica.go what is taken in. run.go says when, with a worker for each member
+// (worker.go), the news that it is to be told (journal.go) and what is known about reaching it (contacts.go, status.go).
+// introduce.go and introduce_call.go are the two sides of an introduction. rotate.go, renew.go and leave.go change this
+// machine's own key.
 //
 // The normative description of what goes over the wire is docs/protocol.md.
 package trust

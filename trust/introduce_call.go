@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -56,11 +55,17 @@ func (s *Service) introduceAt(ctx context.Context, name, address string) error {
 	}
 	defer conn.Close()
 	peer := conn.ConnectionState().PeerCertificates[0]
-	client := &introduction{address: address, transport: oneConnection(conn)}
-	defer client.transport.CloseIdleConnections()
-
+	transport := oneConnection(conn)
+	defer transport.CloseIdleConnections()
+	ask := func(req introduceRequest) (reply introduceReply, err error) {
+		raw, err := post(ctx, transport.RoundTrip, address, introducePath, req, maxIntroduceBody)
+		if err != nil {
+			return reply, err
+		}
+		return reply, wire.DecodeJSON(raw, &reply)
+	}
 	cluster := s.cluster()
-	reply, err := client.ask(ctx, introduceRequest{Cluster: cluster.String()})
+	reply, err := ask(introduceRequest{Cluster: cluster.String()})
 	if err != nil {
 		return err
 	}
@@ -69,7 +74,7 @@ func (s *Service) introduceAt(ctx context.Context, name, address string) error {
 		if req.Statements, err = encodeChain(s.store.Evidence().Membership(s.store.Identity().KeyID())); err != nil {
 			return fmt.Errorf("what makes this machine a member: %w", err)
 		}
-		if reply, err = client.ask(ctx, req); err != nil {
+		if reply, err = ask(req); err != nil {
 			return err
 		}
 	}
@@ -155,38 +160,6 @@ func oneConnection(conn net.Conn) *http.Transport {
 		MaxResponseHeaderBytes: 8 << 10,
 		DisableCompression:     true,
 	}
-}
-
-type introduction struct {
-	address   string
-	transport *http.Transport
-}
-
-func (c *introduction) ask(ctx context.Context, req introduceRequest) (reply introduceReply, err error) {
-	body, err := wire.EncodeJSON(req)
-	if err != nil {
-		return reply, err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.address+introducePath, bytes.NewReader(body))
-	if err != nil {
-		return reply, err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := c.transport.RoundTrip(r)
-	if err != nil {
-		return reply, err
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxIntroduceBody+1))
-	switch {
-	case err != nil:
-		return reply, err
-	case len(raw) > maxIntroduceBody:
-		return reply, fmt.Errorf("trust: the reply is larger than %d bytes", maxIntroduceBody)
-	case resp.StatusCode != http.StatusOK:
-		return reply, &statusError{name: c.address, text: string(raw), status: resp.StatusCode}
-	}
-	return reply, wire.DecodeJSON(raw, &reply)
 }
 
 // strangers reports whether an exchange failed because of who is at the other end: this machine does not accept that one's

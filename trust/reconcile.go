@@ -1,17 +1,14 @@
 package trust
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
-	"github.com/microtrust/microtrust/internal/wire"
 )
 
 const (
@@ -122,49 +119,12 @@ func (l *ledger) pick(ids []byte, sent map[certstore.StatementID]bool) []*certst
 	return out
 }
 
-// statusError is a reply of a member that does not do what was asked.
-type statusError struct {
-	name, text string
-	status     int
-}
-
-func (e *statusError) Error() string {
-	return fmt.Sprintf("trust: %s answered %d: %s", e.name, e.status, clip(e.text))
-}
-
-func postExchange(ctx context.Context, client *http.Client, name string, req exchangeRequest) (reply exchangeReply, digest certstore.Digest, err error) {
-	body, err := wire.EncodeJSON(req)
-	if err != nil {
-		return reply, digest, err
-	}
+func postExchange(ctx context.Context, client *http.Client, name string, req exchangeRequest) (exchangeReply, certstore.Digest, error) {
 	ctx, cancel := context.WithTimeout(ctx, roundTime)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+name+exchangePath, bytes.NewReader(body))
+	raw, err := post(ctx, client.Do, name, exchangePath, req, maxExchange)
 	if err != nil {
-		return reply, digest, err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := client.Do(r)
-	if err != nil {
-		return reply, digest, err
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxExchange+1))
-	switch {
-	case err != nil:
-		return reply, digest, err
-	case len(raw) > maxExchange:
-		return reply, digest, fmt.Errorf("trust: the reply of %s is larger than %d bytes", name, maxExchange)
-	case resp.StatusCode != http.StatusOK:
-		return reply, digest, &statusError{name: name, text: string(raw), status: resp.StatusCode}
+		return exchangeReply{}, certstore.Digest{}, err
 	}
 	return parseExchangeReply(raw)
-}
-
-// memberClient returns a client for one member: pinned, and following no redirect.
-func memberClient(store *certstore.Store, name string) *http.Client {
-	return &http.Client{
-		Transport:     store.Transport(name),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
