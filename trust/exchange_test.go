@@ -382,6 +382,14 @@ func TestSourceOfNews(t *testing.T) {
 	_, ours := source(foreign[0])
 	require.False(t, ours, "nobody sent it, and this machine did not issue it")
 
+	require.NoError(t, p.b.store.UpdateProfile(t.Context(), certstore.Profile{Addresses: []string{"127.0.0.1:4"}}))
+	for _, st := range p.b.store.Statements() {
+		if _, is := st.Profile(); is && st.Issuer() == p.b.store.Identity().KeyID() {
+			_, ours = source(st)
+			require.True(t, ours, "the profile of whom it admitted, as a join brings it")
+		}
+	}
+
 	encoded, err := issued[0].MarshalBinary()
 	require.NoError(t, err)
 	_, err = p.b.replica.take(t.Context(), "micro01", [][]byte{encoded})

@@ -92,14 +92,19 @@ func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body
 	return reply, nil
 }
 
-// sourceIn returns what tells where a new statement came from. This machine issues with any of its keys: a former one
-// removes itself.
+// sourceIn returns what tells where a new statement came from. Ours to tell everybody is what this machine issued, with any
+// of its keys, since a former one removes itself, and the profile of whom it admitted, which comes by the join and has no
+// other way to the rest.
 func (s *Service) sourceIn(snapshot *certstore.Snapshot) func(*certstore.Statement) (from string, ours bool) {
 	own := s.store.Identity().KeyID()
-	keys := snapshot.Machine(own)
+	keys := append(snapshot.Machine(own), own)
 	return func(st *certstore.Statement) (string, bool) {
+		by := st.Issuer()
+		if m, ok := snapshot.ByKey(by); ok && st.Kind() == certstore.KindProfile && !slices.Contains(keys, by) {
+			by = m.AdmittedBy
+		}
 		from := s.replica.sender(st.ID())
-		return from, from == "" && (st.Issuer() == own || slices.Contains(keys, st.Issuer()))
+		return from, from == "" && slices.Contains(keys, by)
 	}
 }
 
