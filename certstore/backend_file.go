@@ -48,7 +48,7 @@ func OpenFileBackend(dir string) (Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	}
-	b, err := openFileBackend(root, func() (func() error, error) { return lockDir(dir) })
+	b, err := openFileBackend(root, func() (func() error, error) { return lockFileIn(dir, lockFile) })
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}

@@ -107,16 +107,16 @@ func makeDir(dir string) error {
 	return nil
 }
 
-// lockDir takes the lock against a second backend. It is the operating system's, so it ends with the process.
-func lockDir(dir string) (release func() error, err error) {
-	path := filepath.Join(dir, lockFile)
+// lockFileIn takes the lock of a file in dir, which is made if need be. It is the operating system's, so it ends with the process.
+func lockFileIn(dir, name string) (release func() error, err error) {
+	path := filepath.Join(dir, name)
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %s is not a file", ErrForeignFile, path)
 	}
 	lock := flock.New(path, flock.SetPermissions(0o600))
 	held, err := lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("certstore: lock the trust store: %w", err)
+		return nil, fmt.Errorf("certstore: lock %s: %w", path, err)
 	}
 	if !held {
 		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)

@@ -52,7 +52,8 @@ var (
 	// ErrClosed is returned by every change after Close.
 	ErrClosed = errors.New("certstore: store is closed")
 
-	// ErrLocked is returned by Open while another process, or another store of this one, has the directory open.
+	// ErrLocked is returned by Open while another process, or another store of this one, has the directory open, and by
+	// OpenBackend while it has the identity.
 	ErrLocked = errors.New("certstore: directory is in use by another store")
 
 	// ErrForeignFile is returned by Open when trust.jsonl, or what stands in its place, is no file of this library, or

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 )
 
 // This file brings an identity's directories from one state into the next. docs/trust-store.md, "Rotation", has the table
 // of all states that a crash can leave, and what is made of each.
+
+// identityLock is the file whose lock a store without a file of its own takes in the directory of its identity.
+const identityLock = "identity.lock"
 
 // home is where an identity is kept on disk, and how.
 type home struct {
@@ -23,6 +27,20 @@ func (h *home) open() (directory, error) {
 		return root, err
 	}
 	return h.disk(root), nil
+}
+
+// lockIdentity takes the lock of an identity on disk, which two stores must not rotate: each would go on with what the other
+// destroys. The lock of a file backend serves for it; and where nothing can be written, nothing can be rotated.
+func lockIdentity(backend Backend, id *Identity) (release func() error, err error) {
+	none := func() error { return nil }
+	if _, ok := backend.(*fileBackend); ok || id.home == nil {
+		return none, nil
+	}
+	release, err = lockFileIn(id.home.dir, identityLock)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return none, nil
+	}
+	return release, err
 }
 
 // load returns the identity in one directory of root, under a name that it must bear.

@@ -29,14 +29,20 @@ func ChangeKeyProtection(dir string, from, to KeyProtection) error {
 		return fmt.Errorf("certstore: change the protection of keys: %w", err)
 	}
 	defer root.Close()
-	release, err := lockDir(dir)
-	if err != nil {
+	for _, name := range []string{lockFile, identityLock} {
+		if _, err := root.Lstat(name); name == identityLock && errors.Is(err, fs.ErrNotExist) {
+			continue // no store without a file has ever had this identity
+		}
+		release, err := lockFileIn(dir, name)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	if err := resume(root); err != nil {
 		return err
 	}
-	if err = resume(root); err == nil {
-		err = resealAll(root, from, to)
-	}
-	return errors.Join(err, release())
+	return resealAll(root, from, to)
 }
 
 // reseal is one key.pem to be replaced.

@@ -26,6 +26,7 @@ type Store struct {
 	stopped <-chan struct{} // closed by stop
 	watcher chan struct{}   // closed when the backend is no longer watched
 	closed  bool            // of the writer
+	release func() error    // gives the lock of the identity back
 }
 
 // state is everything that readers see, replaced as a whole.
@@ -58,11 +59,26 @@ func Open(dir string, id *Identity) (*Store, error) {
 // owns it. Everything is loaded and evaluated before it returns.
 //
 // If id was loaded from disk, it stands for the identity that is there: a rotation that a crash interrupted is brought into
-// order, and Store.Identity returns the present one of the machine. See docs/trust-store.md, "Rotation".
+// order, and Store.Identity returns the present one of the machine. See docs/trust-store.md, "Rotation". Such an identity has one
+// store at a time, whatever the storage: a second one, of this or another process, is refused with ErrLocked until the first is
+// closed, since it would go on with a key that a rotation by the first destroys.
 func OpenBackend(backend Backend, id *Identity) (*Store, error) {
 	if backend == nil || id == nil {
 		return nil, errors.New("certstore: OpenBackend needs a backend and an identity")
 	}
+	release, err := lockIdentity(backend, id)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openStore(backend, id)
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	s.release = release
+	return s, nil
+}
+
+func openStore(backend Backend, id *Identity) (*Store, error) {
 	keys, err := openKeyring(id)
 	if err != nil {
 		return nil, err
@@ -123,7 +139,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	return s.backend.Close()
+	return errors.Join(s.backend.Close(), s.release())
 }
 
 // lock waits for the right to write.
