@@ -1,30 +1,9 @@
 package certstore
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-)
+import "errors"
 
+// Errors of identities and of their files. They arrive wrapped: test with errors.Is.
 var (
-	// ErrHash is wrapped by UnmarshalText of every hash type and by ParseFingerprint: the text isn't a full hash in a
-	// form that the library prints.
-	ErrHash = errors.New("certstore: malformed hash")
-
-	// ErrCertificate is wrapped by CheckCertificate and by whatever refuses a certificate for its form: version, size,
-	// key type or key size.
-	ErrCertificate = errors.New("certstore: unacceptable certificate")
-
-	// ErrSignature is wrapped whenever a signature over a statement doesn't verify, isn't in its one accepted encoding,
-	// or comes from a key that the library doesn't accept.
-	ErrSignature = errors.New("certstore: bad signature")
-
-	// ErrUnknownMember is returned by look-ups for a name that no member holds.
-	ErrUnknownMember = errors.New("certstore: unknown member")
-
-	// ErrNameTaken is what every *NameConflictError wraps: several keys want one name.
-	ErrNameTaken = errors.New("certstore: name is held by another member")
-
 	// ErrNoIdentity is returned by LoadIdentity for a directory that holds no identity.
 	ErrNoIdentity = errors.New("certstore: no identity")
 
@@ -35,11 +14,12 @@ var (
 	// belong to the certificate, a chain out of order, another name than the one asked for.
 	ErrIdentity = errors.New("certstore: unusable identity")
 
-	// ErrStaged is returned by StageIdentity when another identity waits for its rotation already. The text says where.
+	// ErrStaged is returned by StageIdentity when another identity waits for its rotation already (the text says where), and
+	// by RotateTo during a rotation to another key.
 	ErrStaged = errors.New("certstore: another identity is staged")
 
 	// ErrForeignIdentity is returned by Rotate when the library cannot make the next identity itself: the present one was
-	// issued by an authority, or is not kept on disk. The text says what to call.
+	// issued by an authority, or is not kept on disk (the text says what to call); and by Identity.Destroy in the last case.
 	ErrForeignIdentity = errors.New("certstore: identity was not made here")
 
 	// ErrNoRotation is returned by SwitchIdentity when nothing is announced, and by RetireIdentity when nothing was
@@ -62,42 +42,3 @@ var (
 	// says which command corrects it.
 	ErrPermissions = errors.New("certstore: permissions too wide")
 )
-
-// FieldError says which field of an input breaks which rule. CheckName and CheckAddress return it.
-type FieldError struct {
-	Field string // what was checked: "name" or "address"
-	Value string // the value as given, cut to 100 bytes and not yet quoted
-	Rule  string // the rule that it breaks, as a phrase
-}
-
-// Error names field, quoted value and rule.
-func (e *FieldError) Error() string {
-	return fmt.Sprintf("certstore: %s %q %s", e.Field, e.Value, e.Rule)
-}
-
-func newFieldError(field, value, rule string) *FieldError {
-	const longest = 100
-	if len(value) > longest {
-		value = value[:longest] + "…"
-	}
-	return &FieldError{Field: field, Value: value, Rule: rule}
-}
-
-// NameConflictError says that a name is held by several keys that are not one lineage of rotations, so that it resolves to
-// none of them. It wraps ErrNameTaken.
-type NameConflictError struct {
-	Name    string        // the name
-	Holders []Fingerprint // certificates of all that hold or want it, at least one
-}
-
-// Error names all holders by their short fingerprints.
-func (e *NameConflictError) Error() string {
-	holders := make([]string, len(e.Holders))
-	for i, holder := range e.Holders {
-		holders[i] = holder.Short()
-	}
-	return fmt.Sprintf("certstore: name %q is held by %s", e.Name, strings.Join(holders, " and "))
-}
-
-// Unwrap returns ErrNameTaken.
-func (e *NameConflictError) Unwrap() error { return ErrNameTaken }
