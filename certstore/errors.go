@@ -55,8 +55,8 @@ var (
 	// ErrLastMember is returned by Remove and Leave if nobody would be left in the cluster.
 	ErrLastMember = errors.New("certstore: nobody would be left in the cluster")
 
-	// ErrKeepLimit is returned by Remove, Leave and RetireIdentity if the machine admitted more than a removal can keep, and this machine
-	// cannot admit the rest anew.
+	// ErrKeepLimit is returned by Remove, Leave and RetireIdentity if the machine admitted more than a removal can keep,
+	// and this machine cannot admit the rest anew.
 	ErrKeepLimit = errors.New("certstore: more admissions are to be kept than a removal can hold")
 
 	// ErrRecoveryKey is returned by BootstrapWith and SignRecovery for a key that cannot be a recovery key.
