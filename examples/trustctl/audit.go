@@ -174,7 +174,7 @@ func (a *audit) members(v view) {
 		called := fmt.Sprintf("%s (%s)", m.Name, m.Fingerprint.Short())
 		switch left := m.Certificate.NotAfter.Sub(a.now); {
 		case left <= 0:
-			a.bad("%s: the certificate has expired on %s; peers refuse it", called, m.Certificate.NotAfter.UTC().Format(time.DateOnly))
+			a.bad("%s: the certificate has expired on %s; peers refuse it until its daemon runs and takes a new one", called, m.Certificate.NotAfter.UTC().Format(time.DateOnly))
 		case left < soon:
 			a.note("%s: the certificate expires on %s", called, m.Certificate.NotAfter.UTC().Format(time.DateOnly))
 		}
