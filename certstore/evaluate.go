@@ -84,11 +84,10 @@ func (e *evaluation) remove() {
 	e.keep = make(map[KeyID]map[StatementID]int)
 	e.removals = make(map[KeyID]int)
 	for _, s := range e.removes {
-		target := s.content.(*Removal).Target
-		rights, known := e.ever[s.issuer]
-		if !known || e.isRecovery(target) || !rights.Has(MayRemove) && target != s.issuer {
+		if !e.removesOne(s) {
 			continue
 		}
+		target := s.content.(*Removal).Target
 		e.gone[target] = struct{}{}
 		e.removals[target]++
 		if e.keep[target] == nil {
@@ -98,6 +97,13 @@ func (e *evaluation) remove() {
 			e.keep[target][id]++
 		}
 	}
+}
+
+// removesOne reports whether s, a removal, counts.
+func (e *evaluation) removesOne(s *Statement) bool {
+	target := s.content.(*Removal).Target
+	rights, known := e.ever[s.issuer]
+	return known && !e.isRecovery(target) && (rights.Has(MayRemove) || target == s.issuer)
 }
 
 // holds reports whether s, an admit, holds in the words of step 4: its issuer is not gone, or every removal of it keeps s.

@@ -35,8 +35,8 @@ func WithSignature(s *Statement, signature []byte) *Statement {
 func Note(s *Statement) string { return s.note() }
 
 // SetLimits lowers the limits of a store.
-func SetLimits(s *Store, admits, profiles, resigned, orphans int) {
-	s.limits = limits{admits: admits, profiles: profiles, resigned: resigned, orphans: orphans}
+func SetLimits(s *Store, admits, profiles, resigned, idle int) {
+	s.limits = limits{admits: admits, profiles: profiles, resigned: resigned, idle: idle}
 }
 
 // ParseTrustFile is the loader of the file backend without the file.

@@ -14,11 +14,11 @@ type limits struct {
 	admits   int // by one issuer
 	profiles int // by one issuer, superseded ones included
 	resigned int // further signatures for statements of one issuer
-	orphans  int // all statements by keys that no admit leads to
+	idle     int // all statements that mean nothing: by keys that no admit leads to, or that have no right to them
 }
 
 func defaultLimits() limits {
-	return limits{admits: 16384, profiles: 4096, resigned: 16, orphans: 1024}
+	return limits{admits: 16384, profiles: 4096, resigned: 16, idle: 1024}
 }
 
 // counts is what was stored, by issuer.
@@ -95,10 +95,10 @@ func (s *Store) absorb(ctx context.Context, cluster ClusterID, set []*Statement,
 		return 0, refused
 	}
 	st := newState(cluster, slices.Concat(fresh, extra, old.all))
-	if orphans := st.orphans(); len(orphans) > s.limits.orphans {
+	if idle := st.idle(); len(idle) > s.limits.idle {
 		var dropped int
-		if fresh, dropped = withoutOrphans(fresh, st.ever, len(orphans)-s.limits.orphans); dropped > 0 {
-			refused = errors.Join(refused, fmt.Errorf("%w: by keys that nobody admitted", ErrIssuerLimit))
+		if fresh, dropped = st.withoutIdle(fresh, len(idle)-s.limits.idle); dropped > 0 {
+			refused = errors.Join(refused, fmt.Errorf("%w: by keys that nobody admitted, or that have no right to them", ErrIssuerLimit))
 			if len(fresh)+len(extra) == 0 || how == storeWhole {
 				return 0, refused
 			}
@@ -172,21 +172,35 @@ func (h *history) byID() map[StatementID]*Statement {
 	return known
 }
 
-// orphans returns the statements by keys that no admit leads to: they mean nothing, but may come to.
-func (e *evaluation) orphans() []*Statement {
-	var orphans []*Statement
+// idle returns the statements that mean nothing, but may come to: by keys that no admit leads to, and admits and removals by
+// keys that have no right to them.
+func (e *evaluation) idle() []*Statement {
+	var idle []*Statement
 	for _, s := range e.sorted {
-		if _, known := e.ever[s.issuer]; !known {
-			orphans = append(orphans, s)
+		if e.isIdle(s) {
+			idle = append(idle, s)
 		}
 	}
-	return orphans
+	return idle
 }
 
-// withoutOrphans leaves out the last n orphans of fresh, or as many as there are.
-func withoutOrphans(fresh []*Statement, ever map[KeyID]Rights, n int) (kept []*Statement, dropped int) {
+func (e *evaluation) isIdle(s *Statement) bool {
+	rights, known := e.ever[s.issuer]
+	switch {
+	case !known:
+		return true
+	case s.Kind() == KindAdmit:
+		return !e.claims(s, rights)
+	case s.Kind() == KindRemove:
+		return !e.removesOne(s)
+	}
+	return false
+}
+
+// withoutIdle leaves out the last n idle statements of fresh, or as many as there are.
+func (e *evaluation) withoutIdle(fresh []*Statement, n int) (kept []*Statement, dropped int) {
 	for i := len(fresh) - 1; i >= 0; i-- {
-		if _, known := ever[fresh[i].issuer]; !known && dropped < n {
+		if e.isIdle(fresh[i]) && dropped < n {
 			dropped++
 			continue
 		}

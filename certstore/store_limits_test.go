@@ -65,6 +65,43 @@ func TestOrphansAreOfNobody(t *testing.T) {
 	require.True(t, s.Snapshot().Gone(ids[3].KeyID()))
 }
 
+// TestIdleStatementsAreFew: who has no right fills no disk with admits and removals that count for nothing, and what comes to
+// count is taken all the same.
+func TestIdleStatementsAreFew(t *testing.T) {
+	ids := people(t, 10)
+	s := cluster(t, ids[0])
+	id, _ := s.Cluster()
+	l := &ledger{t: t, cluster: id}
+	without := admission(ids[1], 0)
+	l.issue(ids[0], without)
+	l.admit(ids[0], ids[2])
+	_, err := s.Merge(t.Context(), l.all)
+	require.NoError(t, err)
+	certstore.SetLimits(s, 10, 10, 10, 2)
+	removal := l.remove(ids[1], ids[0])
+	for _, idle := range []*certstore.Statement{l.admit(ids[1], ids[3]), l.remove(ids[1], ids[2])} {
+		_, err := s.Merge(t.Context(), []*certstore.Statement{idle})
+		require.NoError(t, err)
+	}
+	for _, more := range []*certstore.Statement{removal, l.admit(ids[1], ids[4])} {
+		added, err := s.Merge(t.Context(), []*certstore.Statement{more})
+		require.ErrorIs(t, err, certstore.ErrIssuerLimit)
+		require.Zero(t, added)
+	}
+	require.Equal(t, 3, s.Snapshot().Len())
+
+	handOver, leave := admission(ids[5], 0), l.remove(ids[1], ids[1])
+	handOver.Replaces = ids[1].KeyID()
+	added, err := s.Merge(t.Context(), []*certstore.Statement{l.issue(ids[1], handOver), leave})
+	require.NoError(t, err, "what everybody may state")
+	require.Equal(t, 2, added)
+	right := l.issue(ids[0], admission(ids[1], certstore.MayRemove))
+	added, err = s.Merge(t.Context(), []*certstore.Statement{removal, right})
+	require.NoError(t, err, "it has the right, and its removals are limited no more")
+	require.Equal(t, 2, added)
+	require.True(t, s.Snapshot().Gone(ids[0].KeyID()))
+}
+
 // TestOrphansPushNothingOut: when a batch holds too many of them, nothing else in it is left out.
 func TestOrphansPushNothingOut(t *testing.T) {
 	ids := people(t, 10)
