@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 )
 
 // keyring is the identities that a store works with. It is immutable and replaced as a whole.
@@ -57,7 +58,7 @@ func openKeyring(id *Identity) (*keyring, error) {
 // afterRetirement destroys the former key if it is gone already, which is where a crash can interrupt a retirement. What
 // fails is left to RetireIdentity.
 func (k *keyring) afterRetirement(st *state) *keyring {
-	if k.former == nil || !st.snapshot.Gone(k.former.key) || k.current.home.discardFormer() != nil {
+	if k.former == nil || !st.snapshot.Gone(k.former.key) || k.current.home.destroy(identityOld) != nil {
 		return k
 	}
 	return &keyring{current: k.current, next: k.next}
@@ -118,18 +119,26 @@ func (h *home) switchTo(next *Identity) error {
 	return nil
 }
 
-// discardFormer destroys the former identity on disk.
-func (h *home) discardFormer() error {
+// destroy destroys the identity in one directory on disk, if there is one.
+func (h *home) destroy(sub string) error {
 	if h == nil {
 		return nil
 	}
 	root, err := h.open()
 	if err != nil {
-		return fmt.Errorf("certstore: destroy the former key: %w", err)
+		return fmt.Errorf("certstore: destroy a key: %w", err)
 	}
 	defer root.Close()
-	if err := discard(root, identityOld); err != nil {
-		return fmt.Errorf("certstore: destroy the former key: %w", err)
+	if err := discard(root, sub); err != nil {
+		return fmt.Errorf("certstore: destroy the key in %s: %w", filepath.Join(root.Name(), sub), err)
 	}
 	return nil
+}
+
+// nextInvalid returns why the next identity cannot be presented now, if its certificate is not valid.
+func (k *keyring) nextInvalid(now time.Time) error {
+	if k.next == nil {
+		return nil
+	}
+	return checkValidity(k.next.Certificate(), now)
 }

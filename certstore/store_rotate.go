@@ -24,12 +24,23 @@ func (s *Store) Rotate(ctx context.Context) error {
 	}
 	defer s.unlock()
 	st, keys := s.state.Load(), s.keys.Load()
-	if keys.phase(st) != RotationNone {
+	phase, invalid := keys.phase(st), keys.nextInvalid(s.now())
+	if phase == RotationSwitched || phase == RotationAnnounced && invalid == nil {
 		return nil
 	}
 	me, err := s.member(st)
 	if err != nil {
 		return err
+	}
+	if phase == RotationAnnounced {
+		// It was made under a wrong clock, or kept for too long. Another one takes its place, if it is ours to make.
+		if !me.Rights.Has(MayRemove) || !keys.next.SelfSigned() {
+			return invalid
+		}
+		if err := keys.current.home.destroy(identityNext); err != nil {
+			return err
+		}
+		s.keys.Store(&keyring{current: keys.current})
 	}
 	next, err := keys.current.successor(func() error { return st.mayHandOver(me, KeyID{}) })
 	if err != nil {
@@ -79,8 +90,8 @@ func (s *Store) RotateTo(ctx context.Context, next *Identity) error {
 // SwitchIdentity makes the announced identity the one that this machine presents and signs with. New connections prove it
 // at once, on servers and transports that run as well. Switched already, it does nothing.
 //
-// Errors: ErrNoRotation if nothing is announced; ErrNotMember if this machine is no member any more; those of the disk,
-// after which it may be called again.
+// Errors: ErrNoRotation if nothing is announced; ErrNotMember if this machine is no member any more; ErrValidity if the next
+// certificate is not valid now (Rotate makes another one then); those of the disk, after which it may be called again.
 func (s *Store) SwitchIdentity(ctx context.Context) error {
 	if err := s.lock(ctx); err != nil {
 		return err
@@ -96,6 +107,9 @@ func (s *Store) SwitchIdentity(ctx context.Context) error {
 		}
 		return fmt.Errorf("%w: call Rotate before SwitchIdentity", ErrNoRotation)
 	}
+	if err := keys.nextInvalid(s.now()); err != nil {
+		return err
+	}
 	if err := keys.current.home.switchTo(keys.next); err != nil {
 		return err
 	}
@@ -109,7 +123,7 @@ func (s *Store) SwitchIdentity(ctx context.Context) error {
 //
 // Errors: ErrNoRotation if the identity was not switched; ErrNotMember if the present key isn't a member, since nothing
 // would be left of this machine; ErrKeepLimit if the former key admitted more than a removal can keep and the present one
-// may not admit; ErrIdentity and its kin if the former identity is damaged, since nobody else can remove that key alone;
+// may not admit; ErrNotAllowed if the former private key is lost or damaged and this machine may not remove it in its place;
 // ErrIssuerLimit; those of the backend and of the disk, after which it may be called again.
 func (s *Store) RetireIdentity(ctx context.Context) error {
 	if err := s.lock(ctx); err != nil {
@@ -132,7 +146,7 @@ func (s *Store) RetireIdentity(ctx context.Context) error {
 	if keys.former != nil && !keys.hasFormer(st) { // somebody else's: it stays
 		return nil
 	}
-	if err := keys.current.home.discardFormer(); err != nil {
+	if err := keys.current.home.destroy(identityOld); err != nil {
 		return err
 	}
 	s.keys.Store(&keyring{current: keys.current})

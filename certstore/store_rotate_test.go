@@ -315,6 +315,34 @@ func TestIdentityDirectoriesOutOfOrder(t *testing.T) {
 	require.Equal(t, before, content(t, dir))
 }
 
+// TestRotationUnderAWrongClock: a next certificate that is not valid by the clock is not presented, and once the clock is right,
+// another one takes its place, unless it is somebody else's to make.
+func TestRotationUnderAWrongClock(t *testing.T) {
+	s, dir := onDisk(t)
+	wrong := func() time.Time { return time.Now().AddDate(5, 0, 0) }
+	require.NoError(t, s.Rotate(t.Context()))
+	first := s.Statements()
+	certstore.SetClock(s, func() time.Time { return time.Now().AddDate(20, 0, 0) })
+	require.ErrorIs(t, s.SwitchIdentity(t.Context()), certstore.ErrValidity)
+	require.Equal(t, certstore.RotationAnnounced, s.Rotation())
+	before, err := os.ReadFile(filepath.Join(dir, "identity.next", "cert.pem"))
+	require.NoError(t, err)
+	certstore.SetClock(s, wrong)
+	require.NoError(t, s.Rotate(t.Context()), "it is valid by this clock: nothing to do")
+	require.Equal(t, first, s.Statements())
+
+	certstore.SetClock(s, func() time.Time { return time.Now().AddDate(-5, 0, 0) })
+	require.ErrorIs(t, s.Rotate(t.Context()), certstore.ErrValidity, "the one that is made in its place is not valid by this clock either")
+	certstore.SetClock(s, time.Now)
+	require.NoError(t, s.Rotate(t.Context()))
+	after, err := os.ReadFile(filepath.Join(dir, "identity.next", "cert.pem"))
+	require.NoError(t, err)
+	require.NotEqual(t, before, after)
+	require.NoError(t, s.SwitchIdentity(t.Context()))
+	require.NoError(t, s.RetireIdentity(t.Context()))
+	require.Equal(t, 1, s.Snapshot().Len())
+}
+
 // TestFormerKeyIsLost: a former key that cannot remove itself is removed by the one that took over, if that may.
 func TestFormerKeyIsLost(t *testing.T) {
 	for _, lost := range []string{"identity.old", "identity.old/key.pem", "identity.old/cert.pem"} {

@@ -42,9 +42,11 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.serving.leave(member.Key)
-	// The daemon's server may have no such deadline; one that hangs in mid-request must not stay. What cannot set one is
-	// no network connection.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(roundTime))
+	// The daemon's server may have no such deadlines; one that hangs in mid-request or reads no reply must not stay. What
+	// cannot set them is no network connection.
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(roundTime))
+	_ = conn.SetWriteDeadline(time.Now().Add(2 * roundTime))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxExchange))
 	if err != nil {
 		http.Error(w, "the body is too large or broke off", http.StatusRequestEntityTooLarge)

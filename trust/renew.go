@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -14,6 +15,9 @@ const (
 	renewalPace = time.Hour
 	warnAgain   = 24 * time.Hour
 )
+
+// errClock says that nothing is renewed by a clock that all other members contradict.
+var errClock = errors.New("trust: no certificate of another member is valid by the clock of this machine, which may be wrong")
 
 // renewal renews this machine's certificate before it expires, and warns of others that nobody renews.
 type renewal struct {
@@ -41,8 +45,12 @@ func (r *renewal) look(ctx context.Context, now time.Time) {
 	if !s.memberIn(snapshot) {
 		return
 	}
-	if own := s.store.Identity().Certificate(); s.due(own, now) {
-		r.report(s.Rotate(ctx), own)
+	if own := s.store.Identity().Certificate(); s.due(own, now) || now.Before(own.NotBefore) {
+		err := s.checkClock(snapshot, now)
+		if err == nil {
+			err = s.Rotate(ctx)
+		}
+		r.report(err, own)
 	}
 	for _, m := range s.peers(snapshot) {
 		if s.due(m.Certificate, now) && r.may(m.Fingerprint, now) {
@@ -54,6 +62,21 @@ func (r *renewal) look(ctx context.Context, now time.Time) {
 			delete(r.warned, fingerprint)
 		}
 	}
+}
+
+// checkClock returns an error if no certificate of another member is valid at now. A certificate that was made under a wrong
+// clock is valid for nobody else, and the key that they know would be destroyed for it.
+func (s *Service) checkClock(snapshot *certstore.Snapshot, now time.Time) error {
+	peers := s.peers(snapshot)
+	for _, m := range peers {
+		if !now.Before(m.Certificate.NotBefore) && !now.After(m.Certificate.NotAfter) {
+			return nil
+		}
+	}
+	if len(peers) > 0 {
+		return fmt.Errorf("%w: %s; if it is right, rotate by hand", errClock, now.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // due reports whether it is time to renew a certificate: Config.Renew before its end, but not before two thirds of its life.

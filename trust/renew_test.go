@@ -141,6 +141,36 @@ func TestOthersThatDoNotRenewAreReported(t *testing.T) {
 	})
 }
 
+// TestNothingIsRenewedByAWrongClock: by a clock by which every other member's certificate has expired, or has not begun, this
+// machine makes no certificate that only it would take for valid, and keeps the key that the others know.
+func TestNothingIsRenewedByAWrongClock(t *testing.T) {
+	for name, other := range map[string]time.Duration{"all have expired": 30 * day, "one is valid": 200 * day} {
+		synctest.Test(t, func(t *testing.T) {
+			dir := t.TempDir()
+			id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.Ed25519, Lifetime: 60 * day})
+			require.NoError(t, err)
+			store, err := certstore.Open(dir, id)
+			require.NoError(t, err)
+			defer store.Close()
+			require.NoError(t, store.Bootstrap(t.Context(), "127.0.0.1:1"))
+			_, err = store.Admit(t.Context(), certstore.AdmitRequest{Certificate: issued(t, "micro02", other).Certificate(), Name: "micro02"})
+			require.NoError(t, err)
+			time.Sleep(100 * day)
+			log := &logged{}
+			defer running(t, store, log)()
+			time.Sleep(2*time.Hour + time.Minute)
+			synctest.Wait()
+			if name == "one is valid" {
+				require.NotEqual(t, id.KeyID(), store.Identity().KeyID(), name)
+				return
+			}
+			require.Equal(t, id.KeyID(), store.Identity().KeyID(), name)
+			require.Equal(t, certstore.RotationNone, store.Rotation())
+			require.Equal(t, 1, log.count("which may be wrong"), "once a day")
+		})
+	}
+}
+
 func TestShortLivedCertificatesAreNotRenewedAllTheTime(t *testing.T) {
 	s := &Service{renew: 10 * day}
 	now := time.Now()

@@ -43,13 +43,11 @@ func (s *Service) Rotate(ctx context.Context) error {
 }
 
 func (s *Service) rotate(ctx context.Context) error {
-	if s.store.Rotation() == certstore.RotationNone {
+	if s.store.Rotation() != certstore.RotationSwitched {
 		if err := s.store.Rotate(ctx); err != nil {
 			return err
 		}
 		s.log.Info("rotation announced")
-	}
-	if s.store.Rotation() == certstore.RotationAnnounced {
 		if err := s.tellAll(ctx, s.overlap); err != nil {
 			return err
 		}
