@@ -1,5 +1,7 @@
 package certstore_test
 
+import "bytes"
+
 func rightsCases() []sceneCase {
 	return []sceneCase{
 		{"rights", "admits without the right", "who may not admit admits nobody", "m0 m1", func(s *scene, m []*person) {
@@ -70,6 +72,17 @@ func rightsCases() []sceneCase {
 			s.admit(m[0], m[1], rights(0))
 			_, large := ordered(s.heir(m[1], m[2], under("m1")), s.heir(m[1], m[3], under("m1")))
 			s.remove(m[0], m[1], large)
+		}},
+		{"hand-over", "twice, and the bodies are in another order than the ids", "the smallest id counts", "m0 m1 m1", func(s *scene, m []*person) {
+			s.admit(m[0], m[1], rights(0))
+			one := s.heir(m[1], m[3], under("m1"), offer(1))
+			for n := byte(2); ; n++ {
+				other := s.heir(m[1], m[2], under("m1"), offer(n))
+				if one.ID().Compare(other.ID()) != bytes.Compare(one.Body(), other.Body()) {
+					return
+				}
+				s.set, s.about = s.set[:3], s.about[:3]
+			}
 		}},
 		{"hand-over", "twice, and the smaller is kept", "the smallest of all of them counts", "m0 m1", func(s *scene, m []*person) {
 			s.admit(m[0], m[1], rights(0))
