@@ -1,0 +1,142 @@
+package microcloud
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// Parameters of Argon2id, which the format fixes.
+const (
+	argonTime    = 3
+	argonMemory  = 64 << 10 // KiB
+	argonThreads = 4
+	keySize      = 32
+)
+
+// DerivationMemory is what one derivation allocates, in bytes.
+const DerivationMemory = argonMemory << 10
+
+// Defaults and limits of a DeriverConfig.
+const (
+	// DefaultParallel is how many derivations run at once unless told otherwise.
+	DefaultParallel = 2
+	// MaxParallel is the most that may.
+	MaxParallel = 64
+	// DefaultWaiting is how many callers may wait for their derivation unless told otherwise.
+	DefaultWaiting = 64
+	// MaxWaiting is the most that may.
+	MaxWaiting = 1 << 16
+)
+
+// DeriverConfig sets the limits of a Deriver. The zero value gives safe defaults. It is copied.
+type DeriverConfig struct {
+	// Parallel is how many derivations run at once, from 1 to MaxParallel; zero stands for DefaultParallel. Each takes
+	// DerivationMemory and up to four processors.
+	Parallel int
+	// Waiting is how many callers may wait beyond those, from 1 to MaxWaiting; zero stands for DefaultWaiting. More are refused at
+	// once with ErrBusy. They are served in the order in which they came.
+	Waiting int
+	// Random is where salts come from; nil stands for crypto/rand. It is shared and must be safe for concurrent use.
+	Random io.Reader
+}
+
+// Deriver derives keys from passphrases, a limited number at a time, and holds no secret. It is safe for concurrent use. No lock is
+// held while it derives or waits. Limits hold per Deriver: share one in the whole process. The zero Deriver refuses with
+// ErrBusy.
+type Deriver struct {
+	admitted chan struct{} // one element for every caller inside, waiting or deriving
+	running  chan struct{} // one element for every derivation
+	random   io.Reader
+	argon2id func(passphrase, salt []byte, time, memory uint32, threads uint8, size uint32) []byte
+}
+
+// NewDeriver returns a Deriver with these limits. The error is a [*ConfigError].
+func NewDeriver(cfg DeriverConfig) (*Deriver, error) {
+	parallel, err := bound("Parallel", cfg.Parallel, DefaultParallel, MaxParallel)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := bound("Waiting", cfg.Waiting, DefaultWaiting, MaxWaiting)
+	if err != nil {
+		return nil, err
+	}
+	d := &Deriver{
+		admitted: make(chan struct{}, parallel+waiting),
+		running:  make(chan struct{}, parallel),
+		random:   cfg.Random,
+		argon2id: argon2.IDKey,
+	}
+	if d.random == nil {
+		d.random = rand.Reader
+	}
+	return d, nil
+}
+
+// bound returns n, or its default for zero.
+func bound(setting string, n, def, limit int) (int, error) {
+	if n == 0 {
+		return def, nil
+	}
+	if n < 0 || n > limit {
+		return 0, &ConfigError{setting, fmt.Sprintf("must be 1 to %d, or 0 for %d", limit, def)}
+	}
+	return n, nil
+}
+
+// NewKey draws a salt of [SaltSize] bytes and derives a key to sign with, once for as many bodies as there are. The errors are
+// [ErrPassphrase], [ErrRandom], [ErrBusy], and that of ctx if it ends before the derivation begins.
+func (d *Deriver) NewKey(ctx context.Context, p Passphrase) (*Key, error) {
+	if p.IsZero() {
+		return nil, ErrPassphrase
+	}
+	if d.random == nil {
+		return nil, ErrBusy
+	}
+	salt := make([]byte, SaltSize)
+	if _, err := io.ReadFull(d.random, salt); err != nil {
+		return nil, ErrRandom
+	}
+	return d.derive(ctx, p, salt)
+}
+
+// Verify derives the key for the salt of h, once, and checks the code of the body, which is what was received, byte for byte. Nothing of
+// it may be decoded before Verify has returned nil. Whatever is refused without a derivation should be refused before: limit and
+// read the body first, so that a slow sender occupies no derivation. The errors are [ErrMAC]; and, when nothing was derived, [ErrPassphrase],
+// a [*HeaderError] for a header without a salt, [ErrBusy], and that of ctx if it ends before the derivation begins.
+func (d *Deriver) Verify(ctx context.Context, p Passphrase, h Header, body []byte) error {
+	if p.IsZero() {
+		return ErrPassphrase
+	}
+	if h.salt == nil {
+		return &HeaderError{"a key is derived from the salt of a header, and this one has none"}
+	}
+	key, err := d.derive(ctx, p, h.salt)
+	if err != nil {
+		return err
+	}
+	return key.Verify(h, body)
+}
+
+// derive runs Argon2id when it is this caller's turn.
+func (d *Deriver) derive(ctx context.Context, p Passphrase, salt []byte) (*Key, error) {
+	select {
+	case d.admitted <- struct{}{}:
+	default:
+		return nil, ErrBusy
+	}
+	defer func() { <-d.admitted }()
+	select {
+	case d.running <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-d.running }()
+	if err := ctx.Err(); err != nil { // both were ready
+		return nil, err
+	}
+	return newKey(Version, salt, d.argon2id([]byte(p.text()), salt, argonTime, argonMemory, argonThreads, keySize)), nil
+}

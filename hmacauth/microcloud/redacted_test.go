@@ -1,0 +1,108 @@
+package microcloud_test
+
+import (
+	"bytes"
+	"encoding/gob"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/argon2"
+
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/internal/redact"
+)
+
+// holders returns every type that holds a secret, as value and as pointer, and the secrets in the forms in which they might show.
+func holders(t *testing.T) (all []any, secrets []string) {
+	salt, err := hex.DecodeString(saltDigits)
+	require.NoError(t, err)
+	p := passphrase(t, phrase)
+	derived, err := newDeriver(t, microcloud.DeriverConfig{Random: bytes.NewReader(salt)}).NewKey(t.Context(), p)
+	require.NoError(t, err)
+	raw := bytes.Repeat([]byte("raw key "), 4)
+	used := rawKey(t, "v", raw)
+	all = []any{p, &p, derived, *derived, used, *used}
+	for _, secret := range [][]byte{[]byte(phrase), raw, argon2.IDKey([]byte(phrase), salt, 3, 64<<10, 4, 32)} {
+		digits := hex.EncodeToString(secret)
+		secrets = append(secrets, string(secret), digits, strings.ToUpper(digits), strings.Trim(fmt.Sprint(secret[:5]), "[]"))
+	}
+	return all, secrets
+}
+
+func TestSecretsAreNotPrintedLoggedOrEncoded(t *testing.T) {
+	all, secrets := holders(t)
+	looked := 0
+	show := func(text string, what ...any) {
+		looked++
+		for _, secret := range secrets {
+			require.False(t, strings.Contains(text, secret), "a secret shows: %v", what)
+		}
+	}
+	type wrapped struct {
+		Exported   any
+		unexported any
+	}
+	for _, holder := range all {
+		name := reflect.TypeOf(holder).String()
+		for _, v := range []any{holder, wrapped{holder, holder}, &wrapped{holder, holder}, []any{holder}, map[string]any{"k": holder}} {
+			for _, verb := range "vsqxXdboOtTpUeEfFgGcw" {
+				for _, flag := range []string{"", "+", "#", "-20", "020", " "} {
+					format := "%" + flag + string(verb)
+					show(fmt.Sprintf(format, v), name, format)
+				}
+			}
+			var log, stream bytes.Buffer
+			for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
+				slog.New(handler).With("with", v).Info("m", "v", v, slog.Group("g", "v", v))
+			}
+			show(log.String(), name, "slog")
+			text, _ := json.Marshal(v)
+			show(string(text), name, "json")
+			text, _ = xml.Marshal(v)
+			show(string(text), name, "xml")
+			_ = gob.NewEncoder(&stream).Encode(v)
+			show(stream.String(), name, "gob")
+		}
+		require.Equal(t, "[redacted]", fmt.Sprint(holder))
+		require.ErrorIs(t, gob.NewEncoder(new(bytes.Buffer)).Encode(holder), redact.ErrSecret, name)
+		require.False(t, reflect.Indirect(reflect.ValueOf(holder)).Type().Comparable(), name)
+	}
+	require.Len(t, secrets, 12)
+	require.GreaterOrEqual(t, looked, 6*5*130)
+}
+
+// No field, exported or not, holds a secret: they are in closures, where reflection does not reach. A Deriver holds none at all.
+func TestSecretsAreInNoField(t *testing.T) {
+	all, secrets := holders(t)
+	fields := 0
+	var walk func(v reflect.Value, path string)
+	walk = func(v reflect.Value, path string) {
+		fields++
+		switch v.Kind() {
+		case reflect.Pointer:
+			walk(v.Elem(), path)
+		case reflect.Struct:
+			for i := range v.NumField() {
+				walk(v.Field(i), path+"."+v.Type().Field(i).Name)
+			}
+		case reflect.String:
+			require.NotContains(t, secrets, v.String(), path)
+		case reflect.Slice:
+			require.Equal(t, ".salt", path, "bytes in a field that is not known to be public")
+		case reflect.Func:
+		default:
+			require.Fail(t, "a field of a kind that was not considered", "%s: %s", path, v.Kind())
+		}
+	}
+	for _, holder := range all {
+		walk(reflect.ValueOf(holder), "")
+	}
+	require.GreaterOrEqual(t, fields, 29)
+}
