@@ -105,7 +105,7 @@ func parseMAC(digits string) (mac [MACSize]byte, err error) {
 		return mac, &HeaderError{"the code must have 32 bytes"}
 	}
 	if _, err = hex.Decode(mac[:], []byte(digits)); err != nil {
-		return [MACSize]byte{}, &HeaderError{"the code must be hexadecimal"}
+		return mac, &HeaderError{"the code must be hexadecimal"}
 	}
 	return mac, nil
 }
