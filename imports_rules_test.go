@@ -33,6 +33,12 @@ var importRules = map[string]importRule{
 	},
 	"ratelimit": {modules: []string{"go.uber.org/ratelimit"}, denied: noInput},
 
+	"discovery": {
+		arrows:  []string{"certstore", "ratelimit", "internal/wire"},
+		modules: []string{"golang.org/x/net"}, // multicast per interface, and on which one a datagram came
+		denied:  slices.Concat([]string{"net/http", "crypto/tls"}, noFiles, noDice),
+	},
+
 	"hmacauth": {
 		arrows:  []string{"internal/cpace", "internal/redact", "internal/wire"},
 		modules: []string{"github.com/sethvargo/go-diceware", "golang.org/x/text"},
