@@ -32,14 +32,18 @@ type lan struct {
 
 // namespace is a network namespace, in which functions run.
 type namespace struct {
-	t    *testing.T
-	file *os.File
+	t     *testing.T
+	file  *os.File
+	setns uintptr // the number of the system call, which package syscall does not have
 }
 
 // newNamespace makes an empty namespace, or skips the test where that is not permitted.
 func newNamespace(t *testing.T) *namespace {
 	t.Helper()
-	n := &namespace{t: t}
+	n := &namespace{t: t, setns: map[string]uintptr{"amd64": 308, "arm64": 268}[runtime.GOARCH]}
+	if n.setns == 0 {
+		t.Skip("SKIPPED: the number of setns is not known on " + runtime.GOARCH)
+	}
 	made := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
@@ -60,14 +64,10 @@ func newNamespace(t *testing.T) *namespace {
 
 // in runs do inside the namespace and waits for it. Sockets and programs that do opens and starts are inside.
 func (n *namespace) in(do func()) {
-	setns := map[string]uintptr{"amd64": 308, "arm64": 268}[runtime.GOARCH]
-	if setns == 0 {
-		n.t.Skip("SKIPPED: the number of setns is not known on " + runtime.GOARCH)
-	}
 	done := make(chan syscall.Errno)
 	go func() {
 		runtime.LockOSThread()
-		_, _, errno := syscall.RawSyscall(setns, n.file.Fd(), syscall.CLONE_NEWNET, 0)
+		_, _, errno := syscall.RawSyscall(n.setns, n.file.Fd(), syscall.CLONE_NEWNET, 0)
 		if errno == 0 {
 			do()
 		}
