@@ -1,6 +1,10 @@
 package certstore_test
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/microtrust/microtrust/certstore"
+)
 
 func rightsCases() []sceneCase {
 	return []sceneCase{
@@ -143,6 +147,14 @@ func rightsCases() []sceneCase {
 			s.heir(m[2], m[3], under("m1"))
 			s.profile(m[2], s.heir(m[3], m[2], under("m1")), 1)
 		}},
+		{"hand-over", "twice, and the larger to a member", "the larger is no ground for its subject either, whatever that cites", "m0 m1 m1 m2", func(s *scene, m []*person) {
+			s.profile(m[2], s.secondHandOver(m), 1)
+		}},
+		{"hand-over", "twice, and the larger to a member is kept", "the smallest of all of them counts, whether or not it is in force", "m0 m2", func(s *scene, m []*person) {
+			second := s.secondHandOver(m)
+			s.profile(m[2], second, 1)
+			s.remove(m[0], m[1], second)
+		}},
 		{"hand-over", "an admit beside it", "without the right to admit only the hand-over counts", "m0 m1 m1", func(s *scene, m []*person) {
 			s.admit(m[0], m[1], rights(0))
 			s.heir(m[1], m[2], under("m1"))
@@ -279,5 +291,21 @@ func recoveryCases() []sceneCase {
 			s.restart(m[0], func(g *genesisOf) { g.Recovery = []byte("no key") })
 			s.admit(m[7], m[1])
 		}},
+	}
+}
+
+// secondHandOver lets m1, which may not admit, hand over to m3, and then to m2 with another certificate of its: that
+// statement, which it returns, has the larger id.
+func (s *scene) secondHandOver(m []*person) *certstore.Statement {
+	s.admit(m[0], m[1], rights(0))
+	s.admit(m[0], m[2])
+	first := s.heir(m[1], m[3], under("m1"))
+	other := certificateFor(s.T, "m2", m[2].Certificate().PublicKey, serial(2))
+	for n := byte(1); ; n++ {
+		second := s.heir(m[1], m[2], with(other), under("m2"), offer(n))
+		if first.ID().Compare(second.ID()) < 0 {
+			return second
+		}
+		s.set, s.about = s.set[:4], s.about[:4]
 	}
 }
