@@ -155,6 +155,12 @@ func rightsCases() []sceneCase {
 			s.profile(m[2], second, 1)
 			s.remove(m[0], m[1], second)
 		}},
+		{"hand-over", "by two with each other's names", "a hand-over under another name passes nothing on", "m0 m1 m2", func(s *scene, m []*person) {
+			s.admit(m[0], m[1], rights(0))
+			s.admit(m[0], m[2], rights(0))
+			s.heir(m[1], m[3], under("m9"))
+			s.heir(m[2], m[3], under("m1"))
+		}},
 		{"hand-over", "an admit beside it", "without the right to admit only the hand-over counts", "m0 m1 m1", func(s *scene, m []*person) {
 			s.admit(m[0], m[1], rights(0))
 			s.heir(m[1], m[2], under("m1"))

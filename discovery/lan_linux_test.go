@@ -37,9 +37,12 @@ type namespace struct {
 	setns uintptr // the number of the system call, which package syscall does not have
 }
 
-// newNamespace makes an empty namespace, or skips the test where that is not permitted.
+// newNamespace makes an empty namespace, or skips the test where that is not wanted or not permitted.
 func newNamespace(t *testing.T) *namespace {
 	t.Helper()
+	if os.Getenv("MICROTRUST_NETWORKS") == "" {
+		t.Skip("SKIPPED: it makes network namespaces; set MICROTRUST_NETWORKS=1 as root to run it")
+	}
 	n := &namespace{t: t, setns: map[string]uintptr{"amd64": 308, "arm64": 268}[runtime.GOARCH]}
 	if n.setns == 0 {
 		t.Skip("SKIPPED: the number of setns is not known on " + runtime.GOARCH)
