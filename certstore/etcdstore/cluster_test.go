@@ -7,10 +7,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -109,15 +111,19 @@ func writeBundle(path string, certs []*x509.Certificate) error {
 	return os.WriteFile(path, bundle, 0o600)
 }
 
-// freeURLs returns where to listen, and the same under the name that the certificates bear.
+// freeURLs returns where to listen, and the same under the name that the certificates bear. The port is below those that
+// systems give to outgoing connections: one of those would be taken by the time that the member starts, or starts again.
 func freeURLs() (listen, advertise []url.URL) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
+	const lowest, highest = 10_000, 32_000
+	for {
+		port := strconv.Itoa(lowest + rand.IntN(highest-lowest))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		_ = listener.Close()
+		return []url.URL{{Scheme: "https", Host: "127.0.0.1:" + port}}, []url.URL{{Scheme: "https", Host: "localhost:" + port}}
 	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return []url.URL{{Scheme: "https", Host: "127.0.0.1:" + port}}, []url.URL{{Scheme: "https", Host: "localhost:" + port}}
 }
 
 // start starts a member, for the first time or again, and waits until it takes part.
