@@ -130,30 +130,46 @@ func (e *evaluation) choose() {
 	names := e.ownNames()
 	for key, grounds := range e.grounds {
 		sortByID(grounds)
-		for _, s := range grounds {
+		chosen := e.preferred(key, func(s *Statement) bool {
 			_, own := names[givenName{key, s.memberName()}]
-			if s.certificateOf(key) == nil || !own {
-				continue
-			}
-			if e.preference(key, s) > e.preference(key, e.chosen[key]) {
-				e.chosen[key] = s
-			}
+			return own
+		})
+		if chosen != nil {
+			e.chosen[key] = chosen
 		}
 	}
 }
 
-// preference orders the grounds of a key by what is chosen first. Anybody can hand over to anybody's key, without a right,
-// so that counts only for a key that says so, or has nothing else.
+// preferred returns which of the grounds of a key that fit, and whose certificate can be used, comes first; nil if none fits.
+func (e *evaluation) preferred(key KeyID, fits func(*Statement) bool) *Statement {
+	var first *Statement
+	for _, s := range e.grounds[key] { // ascending by id
+		if s.certificateOf(key) != nil && fits(s) && e.preference(key, s) > e.preference(key, first) {
+			first = s
+		}
+	}
+	return first
+}
+
+// How much a ground of a key is worth. Anybody can hand over to anybody's key, without a right, so that counts only for a key
+// that says so, or has nothing else.
+const (
+	noGround = iota
+	unclaimedHandOver
+	plainGround
+	citedGround
+)
+
 func (e *evaluation) preference(key KeyID, s *Statement) int {
 	profile := e.profiles[key]
 	switch {
 	case s == nil:
-		return 0
+		return noGround
 	case profile != nil && profile.content.(*MemberProfile).Admit == s.id:
-		return 3
+		return citedGround
 	case s.replaces().IsZero():
-		return 2
+		return plainGround
 	default:
-		return 1
+		return unclaimedHandOver
 	}
 }

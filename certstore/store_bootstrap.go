@@ -59,7 +59,7 @@ func (s *Store) BootstrapWith(ctx context.Context, cfg BootstrapConfig) error {
 	if err != nil {
 		return err
 	}
-	first, err := s.signProfile(genesis.Cluster(), MemberProfile{Profile: profile, Admit: genesis.id, Revision: 1})
+	first, err := signStatement(id, genesis.Cluster(), s.now(), &MemberProfile{Profile: profile, Admit: genesis.id, Revision: 1})
 	if err != nil {
 		return err
 	}

@@ -61,22 +61,9 @@ func (s *Store) nextProfile(e *evaluation, id *Identity, profile Profile, admit 
 // smallest that is no hand-over. A hand-over that it does not cite may be another's claim to it. See docs/trust-store.md,
 // "Machines".
 func (e *evaluation) goesBy(key KeyID, fits func(*Statement) bool) (StatementID, bool) {
-	var first StatementID
-	profile := e.profiles[key]
-	for _, ground := range e.grounds[key] { // ascending
-		if ground.certificateOf(key) == nil || !fits(ground) {
-			continue
-		}
-		if profile != nil && profile.content.(*MemberProfile).Admit == ground.id {
-			return ground.id, true
-		}
-		if first.IsZero() && ground.replaces().IsZero() {
-			first = ground.id
-		}
+	s := e.preferred(key, fits)
+	if e.preference(key, s) <= unclaimedHandOver {
+		return StatementID{}, false
 	}
-	return first, !first.IsZero()
-}
-
-func (s *Store) signProfile(cluster ClusterID, p MemberProfile) (*Statement, error) {
-	return signStatement(s.Identity(), cluster, s.now(), &p)
+	return s.id, true
 }
