@@ -130,14 +130,11 @@ func (r *removing) foresee(st *state) error {
 	if len(r.batch) == 0 {
 		return nil
 	}
-	after := evaluate(st.cluster, slices.Concat(st.all, r.batch)).snapshot
-	if after.Len() == 0 {
+	fallen, left := st.fallenBy(r.batch)
+	if left == 0 {
 		return fmt.Errorf("%w: with key %v", ErrLastMember, r.plan.Machine)
 	}
-	for m := range st.snapshot.Members() {
-		if _, stays := after.ByKey(m.Key); stays {
-			continue
-		}
+	for _, m := range fallen {
 		if slices.Contains(r.plan.Machine, m.Key) {
 			r.plan.Removed = append(r.plan.Removed, m)
 		} else {
@@ -145,6 +142,17 @@ func (r *removing) foresee(st *state) error {
 		}
 	}
 	return nil
+}
+
+// fallenBy returns the members that are none any more with batch, and how many members there are then.
+func (st *state) fallenBy(batch []*Statement) (fallen []*Member, left int) {
+	after := evaluate(st.cluster, slices.Concat(st.all, batch)).snapshot
+	for m := range st.snapshot.Members() {
+		if _, stays := after.ByKey(m.Key); !stays {
+			fallen = append(fallen, m)
+		}
+	}
+	return fallen, after.Len()
 }
 
 // unsigned makes statements that were never signed, to see what they would do.

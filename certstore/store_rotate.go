@@ -176,9 +176,9 @@ func (s *Store) retirement(st *state, keys *keyring, former KeyID) ([]*Statement
 		return nil, err
 	}
 	batch := append(vouched, removal)
-	after := evaluate(st.cluster, append(st.all[:len(st.all):len(st.all)], batch...)).snapshot
-	for m := range st.snapshot.Members() {
-		if _, stays := after.ByKey(m.Key); !stays && m.Key != former {
+	fallen, _ := st.fallenBy(batch)
+	for _, m := range fallen {
+		if m.Key != former {
 			return nil, errors.New("certstore: retire the former key: member " + m.Name + " would fall with it")
 		}
 	}
