@@ -159,29 +159,34 @@ func (s *Service) recognise(x *exchange, evidence *certstore.Evidence) (introduc
 
 // encodeChain encodes what proves something; an error if it is nothing, or more than a message may hold.
 func encodeChain(chain []*certstore.Statement) ([][]byte, error) {
-	size := 0
 	var out [][]byte
 	for _, st := range chain {
 		b, _ := st.MarshalBinary() // never fails
-		size += len(b)
 		out = append(out, b)
 	}
-	if len(out) == 0 || len(out) > maxIntroduction || size > maxIntroductionBytes {
-		return nil, fmt.Errorf("%w: a chain of %d statements, %d bytes", errMeaning, len(out), size)
+	if err := checkChain(out); err != nil {
+		return nil, err
 	}
 	return out, nil
+}
+
+func checkChain(encoded [][]byte) error {
+	size := 0
+	for _, b := range encoded {
+		size += len(b)
+	}
+	if len(encoded) == 0 || len(encoded) > maxIntroduction || size > maxIntroductionBytes {
+		return fmt.Errorf("%w: a chain of %d statements, %d bytes", errMeaning, len(encoded), size)
+	}
+	return nil
 }
 
 // parseChain reads statements that prove something about a cluster to one that knows it: its genesis first, and then of the
 // given kinds, each issued by a key that those before it lead to. It stops at the first that breaks a rule, so that whoever
 // was never in the cluster costs one signature at most. again is asked every so many statements whether to go on.
 func parseChain(cluster certstore.ClusterID, encoded [][]byte, again func() error, kinds ...certstore.Kind) ([]*certstore.Statement, error) {
-	size := 0
-	for _, b := range encoded {
-		size += len(b)
-	}
-	if len(encoded) == 0 || len(encoded) > maxIntroduction || size > maxIntroductionBytes {
-		return nil, fmt.Errorf("%w: a chain of %d statements, %d bytes", errMeaning, len(encoded), size)
+	if err := checkChain(encoded); err != nil {
+		return nil, err
 	}
 	links := chainLinks{cluster: cluster, reached: map[certstore.KeyID]bool{}, kinds: kinds}
 	var out []*certstore.Statement
@@ -236,15 +241,13 @@ func (l *chainLinks) add(st *certstore.Statement) error {
 	if !l.reached[st.Issuer()] {
 		return fmt.Errorf("%w: issued by a key that nothing before it leads to", errMeaning)
 	}
-	for _, kind := range l.kinds {
-		if st.Kind() == kind {
-			if admit, ok := st.Admit(); ok {
-				l.reached[admit.Subject] = true
-			}
-			return nil
-		}
+	if !slices.Contains(l.kinds, st.Kind()) {
+		return fmt.Errorf("%w: a %v does not belong there", errMeaning, st.Kind())
 	}
-	return fmt.Errorf("%w: a %v does not belong there", errMeaning, st.Kind())
+	if admit, ok := st.Admit(); ok {
+		l.reached[admit.Subject] = true
+	}
+	return nil
 }
 
 // never is for parseChain where the sender is not limited beyond the size of its message.
