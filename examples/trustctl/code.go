@@ -53,29 +53,21 @@ var (
 )
 
 func codeOf(err error) code {
-	is := func(targets ...error) bool {
-		for _, target := range targets {
-			if errors.Is(err, target) {
-				return true
-			}
-		}
-		return false
-	}
 	switch {
 	case err == nil:
 		return codeDone
-	case is(errNotConfirmed, terminal.ErrNoAnswer):
+	case terminal.IsAny(err, errNotConfirmed, terminal.ErrNoAnswer):
 		return codeNotConfirmed
-	case is(errWrong), errors.As(err, new(*certstore.CorruptError)):
+	case errors.Is(err, errWrong), errors.As(err, new(*certstore.CorruptError)):
 		return codeWrong
-	case is(trust.ErrNotTold):
+	case errors.Is(err, trust.ErrNotTold):
 		return codeNotTold
-	case is(certstore.ErrLocked):
+	case errors.Is(err, certstore.ErrLocked):
 		return codeInUse
-	case is(certstore.ErrNotMember, certstore.ErrNotAllowed, certstore.ErrLastMember, certstore.ErrKeepLimit, certstore.ErrNoCluster,
+	case terminal.IsAny(err, certstore.ErrNotMember, certstore.ErrNotAllowed, certstore.ErrLastMember, certstore.ErrKeepLimit, certstore.ErrNoCluster,
 		certstore.ErrForeignIdentity, errForeign):
 		return codeNotAllowed
-	case errors.As(err, new(*terminal.UsageError)), is(certstore.ErrNoIdentity, certstore.ErrIdentityIncomplete, certstore.ErrIdentity,
+	case errors.As(err, new(*terminal.UsageError)), terminal.IsAny(err, certstore.ErrNoIdentity, certstore.ErrIdentityIncomplete, certstore.ErrIdentity,
 		certstore.ErrPermissions, certstore.ErrForeignFile, certstore.ErrUnknownMember, certstore.ErrNameTaken, agekeys.ErrConfig,
 		fs.ErrNotExist, fs.ErrExist):
 		return codeUsage

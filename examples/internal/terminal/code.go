@@ -77,24 +77,24 @@ func CodeOf(err error) Code {
 	switch {
 	case err == nil:
 		return Done
-	case isAny(err, ErrInterrupted):
+	case IsAny(err, ErrInterrupted):
 		return Interrupted
-	case isAny(err, ErrTime):
+	case IsAny(err, ErrTime):
 		return Ended
-	case isAny(err, trust.ErrUnconfirmed): // whatever came after it
+	case IsAny(err, trust.ErrUnconfirmed): // whatever came after it
 		return Failed
-	case errors.As(err, new(*UsageError)), isAny(err, trust.ErrConfig):
+	case errors.As(err, new(*UsageError)), IsAny(err, trust.ErrConfig):
 		return Usage
-	case errors.As(err, new(*trust.FingerprintError)), isAny(err, trust.ErrNotVerified):
+	case errors.As(err, new(*trust.FingerprintError)), IsAny(err, trust.ErrNotVerified):
 		return NotConfirmed
-	case isAny(err, trust.ErrRefused, trust.ErrAttemptsUsed):
+	case IsAny(err, trust.ErrRefused, trust.ErrAttemptsUsed):
 		return Refused
-	case isAny(err, session.ErrExpired, session.ErrStopped, session.ErrLimitReached, session.ErrExhausted, session.ErrClosed):
+	case IsAny(err, session.ErrExpired, session.ErrStopped, session.ErrLimitReached, session.ErrExhausted, session.ErrClosed):
 		return Ended
-	case isAny(err, session.ErrDenied, session.ErrUnwantedName, session.ErrUnwantedFingerprint, session.ErrServiceMismatch,
+	case IsAny(err, session.ErrDenied, session.ErrUnwantedName, session.ErrUnwantedFingerprint, session.ErrServiceMismatch,
 		session.ErrNameConflict, session.ErrSuperseded, session.ErrInvalid, session.ErrRemoved):
 		return Denied
-	case isAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust):
+	case IsAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust):
 		return Unreachable
 	}
 	return Failed
@@ -114,27 +114,28 @@ func End(stderr io.Writer, program string, screen *Screen, err error) int {
 func Explain(err error) string {
 	text := strings.NewReplacer(": trust: ", ": ", ": session: ", ": ", ": certstore: ", ": ").Replace(": " + err.Error())[2:]
 	switch {
-	case isAny(err, trust.ErrUnconfirmed): // whatever came after it
+	case IsAny(err, trust.ErrUnconfirmed): // whatever came after it
 		return text
-	case isAny(err, certstore.ErrOtherCluster):
+	case IsAny(err, certstore.ErrOtherCluster):
 		return "this machine is in another cluster already\nWith another -dir it is a new machine, which can join."
-	case isAny(err, session.ErrRemoved):
+	case IsAny(err, session.ErrRemoved):
 		return "this machine was removed from the cluster, and its key cannot come back\nWith another -dir it is a new machine, which can join."
-	case isAny(err, certstore.ErrNotMember):
+	case IsAny(err, certstore.ErrNotMember):
 		return text + "\nIt was removed, or has left. With another -dir it is a new machine, which can join."
-	case isAny(err, trust.ErrRefused):
+	case IsAny(err, trust.ErrRefused):
 		return text + "\nCompare the passphrase with the other screen, word by word, and try again."
-	case isAny(err, trust.ErrNoSession):
+	case IsAny(err, trust.ErrNoSession):
 		return "no trust session is open at that address\nOpen one there, or use -wait to wait for it."
 	case errors.As(err, new(*trust.FingerprintError)):
 		return text + "\nNothing was sent. Either the expected fingerprint is not that machine's, or another machine answers in its place."
-	case isAny(err, ErrNotConfirmed):
+	case IsAny(err, ErrNotConfirmed):
 		return "the fingerprint was not confirmed; nothing was stored\nIf the screens differ, something between the machines is not what it seems."
 	}
 	return text
 }
 
-func isAny(err error, targets ...error) bool {
+// IsAny reports whether err wraps one of the targets.
+func IsAny(err error, targets ...error) bool {
 	for _, target := range targets {
 		if errors.Is(err, target) {
 			return true
