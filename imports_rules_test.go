@@ -24,8 +24,10 @@ var (
 var importRules = map[string]importRule{
 	".": {},
 
-	"internal/redact": {denied: slices.Concat(noInput, noDice)},
-	"internal/wire":   {denied: slices.Concat(noInput, noDice)},
+	"internal/redact":            {denied: slices.Concat(noInput, noDice)},
+	"internal/redact/redacttest": {denied: slices.Concat(noInput, noDice)},
+
+	"internal/wire": {denied: slices.Concat(noInput, noDice)},
 	"internal/cpace": {
 		arrows:  []string{"internal/redact"},
 		modules: []string{"github.com/bwesterb/go-ristretto"},
@@ -109,7 +111,7 @@ var exampleModules = []string{
 }
 
 // testPackages are packages of this module that nothing but tests may import.
-var testPackages = []string{"certstore/certstoretest", "examples/internal/terminaltest"}
+var testPackages = []string{"certstore/certstoretest", "examples/internal/terminaltest", "internal/redact/redacttest"}
 
 // deniedEverywhere are packages of the standard library that no code of the module may import.
 var deniedEverywhere = map[string]string{

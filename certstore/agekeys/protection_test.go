@@ -4,14 +4,10 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/gob"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
-	"encoding/xml"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,6 +19,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/certstore/agekeys"
+	"github.com/microtrust/microtrust/internal/redact/redacttest"
 )
 
 var rawKey = [32]byte([]byte("thirty-two bytes that are secret"))
@@ -264,22 +261,7 @@ func TestSecretsAreNotPrintedLoggedOrEncoded(t *testing.T) {
 		id, err := certstore.LoadOrCreateIdentity(t.TempDir(), cfg)
 		require.NoError(t, err)
 		for _, v := range []any{p, &p, wrapped{p, p}, &wrapped{&p, p}, []any{p}, cfg, id, *id} {
-			for _, verb := range "vsqxXdboOtTpUeEfFgGcw" {
-				for _, flag := range []string{"", "+", "#", "-20", "020", " "} {
-					show(fmt.Sprintf("%"+flag+string(verb), v), flag+string(verb))
-				}
-			}
-			var log, stream bytes.Buffer
-			for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
-				slog.New(handler).With("with", v).Info("m", "v", v, slog.Group("g", "v", v))
-			}
-			show(log.String(), "slog")
-			text, _ := json.Marshal(v)
-			show(string(text), "json")
-			text, _ = xml.Marshal(v)
-			show(string(text), "xml")
-			_ = gob.NewEncoder(&stream).Encode(v)
-			show(stream.String(), "gob")
+			redacttest.Show(v, show)
 		}
 		require.Equal(t, "[redacted]", fmt.Sprint(p))
 		for i := range reflect.ValueOf(p).NumField() { // nothing that reflection could look into

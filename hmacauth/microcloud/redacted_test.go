@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"encoding/gob"
 	"encoding/hex"
-	"encoding/json"
-	"encoding/xml"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,6 +14,7 @@ import (
 
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
 	"github.com/microtrust/microtrust/internal/redact"
+	"github.com/microtrust/microtrust/internal/redact/redacttest"
 )
 
 // holders returns every type that holds a secret, as value and as pointer, and the secrets in the forms in which they might show.
@@ -52,23 +50,7 @@ func TestSecretsAreNotPrintedLoggedOrEncoded(t *testing.T) {
 	for _, holder := range all {
 		name := reflect.TypeOf(holder).String()
 		for _, v := range []any{holder, wrapped{holder, holder}, &wrapped{holder, holder}, []any{holder}, map[string]any{"k": holder}} {
-			for _, verb := range "vsqxXdboOtTpUeEfFgGcw" {
-				for _, flag := range []string{"", "+", "#", "-20", "020", " "} {
-					format := "%" + flag + string(verb)
-					show(fmt.Sprintf(format, v), name, format)
-				}
-			}
-			var log, stream bytes.Buffer
-			for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
-				slog.New(handler).With("with", v).Info("m", "v", v, slog.Group("g", "v", v))
-			}
-			show(log.String(), name, "slog")
-			text, _ := json.Marshal(v)
-			show(string(text), name, "json")
-			text, _ = xml.Marshal(v)
-			show(string(text), name, "xml")
-			_ = gob.NewEncoder(&stream).Encode(v)
-			show(stream.String(), name, "gob")
+			redacttest.Show(v, func(text, how string) { show(text, name, how) })
 		}
 		require.Equal(t, "[redacted]", fmt.Sprint(holder))
 		require.ErrorIs(t, gob.NewEncoder(new(bytes.Buffer)).Encode(holder), redact.ErrSecret, name)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/microtrust/microtrust/internal/cpace"
 	"github.com/microtrust/microtrust/internal/redact"
+	"github.com/microtrust/microtrust/internal/redact/redacttest"
 )
 
 func TestStateIsNotPrinted(t *testing.T) {
@@ -42,25 +42,13 @@ func TestStateIsNotPrinted(t *testing.T) {
 		unexported *cpace.State
 		Value      any
 	}{state, state, *state}
-	for _, verb := range "vsqxXdboOtTpUeEfFgGcw" {
-		for _, flag := range []string{"", "+", "#", "-20", "020", " "} {
-			format := "%" + flag + string(verb)
-			for _, v := range []any{state, *state, holder, &holder, []any{state}, map[string]*cpace.State{"k": state}} {
-				show(format, fmt.Sprintf(format, v))
-			}
-		}
+	for _, v := range []any{state, *state, holder, &holder, []any{state}, map[string]*cpace.State{"k": state}} {
+		redacttest.Show(v, func(text, how string) { show(how, text) })
 	}
-	var log bytes.Buffer
-	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
-		slog.New(handler).Info("m", "pointer", state, "value", *state, "holder", holder)
-	}
-	show("slog", log.String())
-	text, err := json.Marshal(holder)
+	_, err = json.Marshal(holder)
 	require.NoError(t, err)
-	show("json", string(text))
-	text, err = xml.Marshal(state)
+	_, err = xml.Marshal(state)
 	require.NoError(t, err)
-	show("xml", string(text))
 	require.ErrorIs(t, gob.NewEncoder(new(bytes.Buffer)).Encode(state), redact.ErrSecret)
 	_, err = state.MarshalBinary()
 	require.ErrorIs(t, err, redact.ErrSecret)
