@@ -85,6 +85,8 @@ var importRules = map[string]importRule{
 	"examples/internal/client":       exampleRule,
 	"examples/internal/server":       exampleRule,
 	"examples/internal/terminaltest": {},
+	// tests alone: a peer of the older format, and the programs that meet it
+	"examples/internal/microcloudpeer": {arrows: []string{"examples/internal/client", "examples/internal/server"}},
 
 	"examples/quickstart": exampleRule,
 	"examples/joinserver": exampleRule,
