@@ -47,10 +47,10 @@
 // handshake.go and handshakes.go are what it remembers meanwhile. messages.go has the bodies, errors.go every error.
 //
 // Members exchange statements: members.go and reconcile.go are the two sides, exchange_messages.go the bodies, post.go a
-// call, ledger.go the set that is compared, replica.go what is taken in. run.go says when, with a worker for each member
-// (worker.go), the news that it is to be told (journal.go) and what is known about reaching it (contacts.go, status.go).
-// introduce.go and introduce_call.go are the two sides of an introduction. rotate.go, renew.go and leave.go change this
-// machine's own key.
+// call, ledger.go the set that is compared, replica.go what is taken in, newcomer.go how a machine that was admitted without
+// being told the cluster gets the whole set. run.go says when, with a worker for each member (worker.go), the news that it is
+// to be told (journal.go) and what is known about reaching it (contacts.go, status.go). introduce.go and introduce_call.go
+// are the two sides of an introduction. rotate.go, renew.go and leave.go change this machine's own key.
 //
 // The normative description of what goes over the wire is docs/protocol.md.
 package trust

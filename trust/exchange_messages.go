@@ -19,8 +19,8 @@ const (
 
 // exchangeRequest is one step by which two members make their sets of statements equal.
 type exchangeRequest struct {
-	Cluster    string   `json:"cluster"`
-	Digest     string   `json:"digest"`
+	Cluster    string   `json:"cluster,omitempty"`    // absent, as the digest is, from a newcomer
+	Digest     string   `json:"digest,omitempty"`     // of the sender's set
 	Buckets    []byte   `json:"buckets,omitempty"`    // the buckets that have is about, ascending
 	Have       []byte   `json:"have,omitempty"`       // ids of all statements in those buckets here
 	Statements [][]byte `json:"statements,omitempty"` // news, or what the other side wanted
@@ -33,10 +33,20 @@ type exchangeReply struct {
 	Statements [][]byte `json:"statements,omitempty"` // what is in the buckets there, and not in have
 }
 
+// newcomer reports whether the sender has nothing yet and does not know the cluster: the way in which it was admitted did not
+// name it.
+func (req *exchangeRequest) newcomer() bool { return req.Cluster == "" && req.Digest == "" }
+
 // parseExchangeRequest reads a request. The statements in it are not looked at yet.
 func parseExchangeRequest(body []byte) (req exchangeRequest, cluster certstore.ClusterID, digest certstore.Digest, err error) {
 	if err := wire.DecodeJSON(body, &req); err != nil {
 		return req, cluster, digest, err
+	}
+	if req.newcomer() {
+		if len(req.Statements) > 0 {
+			return req, cluster, digest, fmt.Errorf("%w: statements: of no cluster", errMeaning)
+		}
+		return req, cluster, digest, req.check()
 	}
 	if err := readHex(cluster[:], "cluster", req.Cluster); err != nil {
 		return req, cluster, digest, err

@@ -71,7 +71,7 @@ func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body
 	if err != nil {
 		return exchangeReply{}, err
 	}
-	if cluster != s.cluster() {
+	if !req.newcomer() && cluster != s.cluster() {
 		return exchangeReply{}, fmt.Errorf("%w: another cluster", errMeaning)
 	}
 	result, err := s.replica.take(r.Context(), member.Name, req.Statements)
