@@ -142,14 +142,8 @@ func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
 	if err := certstore.CheckAddress(address); err != nil {
 		return nil, fmt.Errorf("%w: address of the initiator: %w", ErrConfig, err)
 	}
-	ways := 0
-	for _, way := range []bool{!cfg.Fingerprint.IsZero(), cfg.Verify != nil, cfg.InsecureSkipFingerprint} {
-		if way {
-			ways++
-		}
-	}
-	if ways != 1 {
-		return nil, fmt.Errorf("%w: exactly one of Fingerprint, Verify and InsecureSkipFingerprint must be set", ErrConfig)
+	if err := oneWayToVerify(cfg.Fingerprint, cfg.Verify, cfg.InsecureSkipFingerprint); err != nil {
+		return nil, err
 	}
 	id := cfg.Store.Identity()
 	in := session.Intent{Name: id.Name(), Addresses: cfg.Addresses, Services: cfg.Services, Attributes: cfg.Attributes}
@@ -171,6 +165,20 @@ func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
 	return &joiner{
 		cfg: cfg, address: address, intent: in, dialer: newDialer(address, cfg), tag: cfg.Attempts.Name(cfg.Passphrase.Tag),
 	}, nil
+}
+
+// oneWayToVerify refuses a config that does not say how the initiator's fingerprint is verified, or says it twice.
+func oneWayToVerify(pinned certstore.Fingerprint, verify func(context.Context, Initiator) error, skip bool) error {
+	ways := 0
+	for _, way := range []bool{!pinned.IsZero(), verify != nil, skip} {
+		if way {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return fmt.Errorf("%w: exactly one of Fingerprint, Verify and InsecureSkipFingerprint must be set", ErrConfig)
+	}
+	return nil
 }
 
 func (j *joiner) close() { j.dialer.close() }
@@ -214,7 +222,7 @@ func (j *joiner) attempt(ctx context.Context) (Result, error) {
 		return Result{}, j.abort(ctx, c, err)
 	}
 	res := Result{Cluster: other.Cluster, Initiator: other}
-	res.SecondSource = j.askSecond(ctx, other)
+	res.SecondSource = askSecond(ctx, j.cfg.Store, j.cfg.Logger, other)
 	res.Members = j.cfg.Store.Snapshot()
 	j.report(Progress{Stage: Finished, Initiator: other})
 	return res, nil

@@ -81,7 +81,10 @@ func (j *joiner) await(ctx context.Context, c *conversation, other Initiator) (r
 		reply, err := poll(ctx, c)
 		polls <- polled{reply, err}
 	}()
-	verdict := j.startVerify(ctx, other)
+	var verdict <-chan error
+	if j.cfg.Verify != nil && !j.verified {
+		verdict = startVerify(ctx, j.cfg.Verify, other)
+	}
 	var first *resultReply
 	for first == nil || verdict != nil {
 		select {
@@ -107,13 +110,10 @@ func (j *joiner) await(ctx context.Context, c *conversation, other Initiator) (r
 	return *first, nil
 }
 
-// startVerify asks whether the fingerprint is right, unless that was said before.
-func (j *joiner) startVerify(ctx context.Context, other Initiator) <-chan error {
-	if j.cfg.Verify == nil || j.verified {
-		return nil
-	}
+// startVerify asks whether the fingerprint is right.
+func startVerify(ctx context.Context, verify func(context.Context, Initiator) error, other Initiator) <-chan error {
 	verdict := make(chan error, 2)
-	go func() { verdict <- j.cfg.Verify(ctx, other) }()
+	go func() { verdict <- verify(ctx, other) }()
 	context.AfterFunc(ctx, func() { verdict <- context.Cause(ctx) }) // a Verify that does not return holds nobody up
 	return verdict
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"time"
 
@@ -19,18 +20,18 @@ const (
 
 // askSecond pulls the set from another member than the initiator, so that an initiator alone cannot hide a removal. It
 // returns the name of the member that answered, or "" if there is none that could be reached.
-func (j *joiner) askSecond(ctx context.Context, initiator Initiator) string {
+func askSecond(ctx context.Context, store *certstore.Store, log *slog.Logger, initiator Initiator) string {
 	ctx, cancel := context.WithTimeout(ctx, secondTime)
 	defer cancel()
-	own := newReplica(j.cfg.Store)
+	own := newReplica(store)
 	answers := make(chan string)
 	asked := 0
-	for m := range j.cfg.Store.Snapshot().Members() {
-		if m.Name == j.intent.Name || m.Fingerprint == initiator.Fingerprint || len(m.Addresses) == 0 || asked == 3 {
+	for m := range store.Snapshot().Members() {
+		if m.Name == store.Identity().Name() || m.Fingerprint == initiator.Fingerprint || len(m.Addresses) == 0 || asked == 3 {
 			continue
 		}
 		asked++
-		go func() { answers <- j.ask(ctx, own, m.Name) }()
+		go func() { answers <- ask(ctx, own, log, m.Name) }()
 	}
 	name := ""
 	for range asked {
@@ -42,8 +43,8 @@ func (j *joiner) askSecond(ctx context.Context, initiator Initiator) string {
 	return name
 }
 
-func (j *joiner) ask(ctx context.Context, own *replica, name string) string {
-	client := memberClient(j.cfg.Store, name)
+func ask(ctx context.Context, own *replica, log *slog.Logger, name string) string {
+	client := memberClient(own.store, name)
 	defer client.CloseIdleConnections()
 	for {
 		_, err := own.reconcile(ctx, client, name, nil)
@@ -51,7 +52,7 @@ func (j *joiner) ask(ctx context.Context, own *replica, name string) string {
 			return name
 		}
 		if !worthAsking(err) || pause(ctx, secondPause) != nil {
-			j.cfg.Logger.Debug("second member not asked", "member", name, "error", err)
+			log.Debug("second member not asked", "member", name, "error", err)
 			return ""
 		}
 	}
