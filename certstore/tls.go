@@ -138,18 +138,11 @@ func JoinerTLS(id *Identity, protocol string, verify func(tls.ConnectionState) e
 }
 
 func checkUnknownServer(state *tls.ConnectionState, id *Identity, protocol string) error {
-	leaf, err := provedLeaf(state, time.Now())
-	switch {
-	case err != nil:
-		return err
-	case state.Version != tls.VersionTLS13:
-		return fmt.Errorf("%w: not TLS 1.3", ErrConnection)
-	case protocol == "" || state.NegotiatedProtocol != protocol:
+	if protocol == "" || state.NegotiatedProtocol != protocol {
 		return fmt.Errorf("%w: the server does not speak %q; it may have nothing open", ErrConnection, protocol)
-	case FingerprintOf(leaf) == id.Fingerprint() || KeyIDOf(leaf) == id.KeyID():
-		return fmt.Errorf("%w: the server has this machine's own identity", ErrConnection)
 	}
-	return CheckCertificate(leaf)
+	_, err := checkServer(state, id)
+	return err
 }
 
 // pinnedClient returns the configuration of a client whose servers are decided over by verify alone.

@@ -25,9 +25,7 @@ func TestJoinerTLSRefuses(t *testing.T) {
 	joiner, server := mintIdentity(t, "micro02"), mintIdentity(t, "micro01")
 	p521 := newKeyOn(t, elliptic.P521())
 	weak := tls.Certificate{Certificate: [][]byte{mintCertificate(t, "micro01", p521).Raw}, PrivateKey: p521}
-	serve := func(certificate tls.Certificate, protocols ...string) *tls.Config {
-		return &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert, NextProtos: protocols}
-	}
+	serve := serverOf
 	old := serve(server.TLSCertificate(), joinProtocol)
 	old.MaxVersion = tls.VersionTLS12
 	expired := mintIdentity(t, "micro01", validFrom(-2*time.Hour, -time.Hour))
