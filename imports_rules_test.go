@@ -97,7 +97,7 @@ var importRules = map[string]importRule{
 
 // exampleRule: examples use what every user can use, and nothing of internal/; what they share is in a package of theirs.
 var exampleRule = importRule{
-	arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit", "examples/internal/terminal", "examples/internal/client", "examples/internal/server"},
+	arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit", "discovery", "examples/internal/terminal", "examples/internal/client", "examples/internal/server"},
 }
 
 // testModules may be imported by test files alone.

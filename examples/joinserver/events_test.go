@@ -13,7 +13,7 @@ import (
 // TestReadmeListsEvents: every kind of event and every member of one is named in the README.
 func TestReadmeListsEvents(t *testing.T) {
 	text := readme(t)
-	kinds := []string{"identity", "connecting", "proving", "waiting", "storing", "retrying", "joined", "exit", "opened"}
+	kinds := []string{"identity", "searching", "found", "connecting", "proving", "waiting", "storing", "retrying", "joined", "exit", "opened"}
 	for k := session.EventOffered; k <= session.EventEnded; k++ {
 		kinds = append(kinds, k.String())
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/trust"
 )
 
@@ -40,6 +42,33 @@ func (d *dialogue) config(store *certstore.Store, p hmacauth.Passphrase) trust.J
 		cfg.Verify = d.verify
 	}
 	return cfg
+}
+
+// join tries the servers in order, until one of them decides.
+func (d *dialogue) join(ctx context.Context, servers []string, cfg trust.JoinConfig) (res trust.Result, err error) {
+	if cfg.Attempts, err = ratelimit.NewAttempts(ratelimit.AttemptsConfig{}); err != nil {
+		return trust.Result{}, err
+	}
+	if len(servers) > 1 {
+		cfg.Wait = 0 // the search has waited
+	}
+	var failed error
+	for _, d.server = range servers {
+		res, err = trust.Join(ctx, d.server, cfg)
+		if len(servers) == 1 || ctx.Err() != nil || !another(err) {
+			return res, err
+		}
+		failed = errors.Join(failed, fmt.Errorf("%s: %w", d.server, err))
+	}
+	return trust.Result{}, failed
+}
+
+// another reports whether the next address may still be that of the server: nothing was decided here, and nothing stored.
+func another(err error) bool {
+	if terminal.IsAny(err, trust.ErrUnconfirmed) {
+		return false
+	}
+	return terminal.IsAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust) || errors.As(err, new(*trust.FingerprintError))
 }
 
 // progress says what the join waits for.

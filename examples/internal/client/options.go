@@ -12,12 +12,14 @@ import (
 
 const purpose = `joinclient makes this machine a member of a cluster. On a machine of the cluster, joinserver shows a passphrase.
 
-  joinclient -dir DIR -name NAME -server HOST:PORT`
+  joinclient -dir DIR -name NAME -server HOST:PORT
+  joinclient -dir DIR -name NAME                    searches for joinserver -interface on the network`
 
 // options are what the command line says.
 type options struct {
 	dir, name        string
 	server           string
+	network, find    string
 	advertise        terminal.Addresses
 	passphraseFile   string
 	hidden           bool
@@ -39,7 +41,9 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.Usage = func() {}
 	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
 	flags.StringVar(&o.name, "name", terminal.HostName(), "`name` of this machine in the cluster")
-	flags.StringVar(&o.server, "server", "", "`host:port` of the machine that runs joinserver")
+	flags.StringVar(&o.server, "server", "", "`host:port` of the machine that runs joinserver; none: search on the network")
+	flags.StringVar(&o.network, "interface", "", "network `interface` on which to search; none: the only one that this machine has")
+	flags.StringVar(&o.find, "find", "", "`name` of the server to take from the search, instead of choosing from a list")
 	flags.Var(&o.advertise, "advertise", "`host:port,…` where this machine will serve members; none: it will not")
 	flags.StringVar(&o.passphraseFile, "passphrase-file", "", "`file` with the passphrase; - is the first line of standard input; none: ask")
 	flags.BoolVar(&o.hidden, "hidden", false, "do not show the passphrase while it is typed")
@@ -53,7 +57,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.BoolVar(&o.skipFingerprint, "insecure-skip-fingerprint", false, "do not compare the server's fingerprint: the passphrase alone decides")
 	flags.Var(o.services, "services", "`name=version,…` of the services of this machine")
 	flags.Var(o.attributes, "attributes", "`name=value,…` to show to whoever approves")
-	flags.DurationVar(&o.wait, "wait", 0, "how long to wait for the server and its session to be there")
+	flags.DurationVar(&o.wait, "wait", 0, "how long to wait for the server and its session to be there, or to be found")
 	flags.DurationVar(&o.timeout, "timeout", 0, "how long the whole join may take; 0: until the session ends")
 	flags.BoolVar(&o.picture, "picture", false, "show fingerprints as pictures too")
 	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
@@ -83,9 +87,15 @@ func (o options) check() error {
 	}
 	pinned := !o.fingerprint.IsZero()
 	switch {
-	case o.server == "":
-		return terminal.Usagef("-server is required; see -h")
-	case certstore.CheckAddress(o.server) != nil:
+	case o.server != "" && (o.network != "" || o.find != ""):
+		return terminal.Usagef("-interface and -find are about searching; they do not go with -server")
+	case o.find != "" && certstore.CheckName(o.find) != nil:
+		return terminal.Usagef("-find: %w", certstore.CheckName(o.find))
+	case o.json && o.server == "" && o.find == "":
+		return terminal.Usagef("-json asks nothing; say with -server or -find where to join")
+	case o.hidden && o.server == "" && o.find == "":
+		return terminal.Usagef("-hidden hides what is typed, and the choice from a list is typed; say with -server or -find where to join")
+	case o.server != "" && certstore.CheckAddress(o.server) != nil:
 		return terminal.Usagef("-server: %w", certstore.CheckAddress(o.server))
 	case pinned && o.skipFingerprint:
 		return terminal.Usagef("-fingerprint and -insecure-skip-fingerprint exclude each other")

@@ -10,7 +10,6 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/hmacauth"
-	"github.com/microtrust/microtrust/trust"
 )
 
 // Run runs joinclient until it has joined, or failed, or ctx ends, and returns the exit code: one of terminal.Meanings.
@@ -54,13 +53,17 @@ func join(ctx context.Context, o options, screen *terminal.Screen, input *termin
 		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, terminal.ErrTime)
 		defer cancel()
 	}
+	servers, err := servers(ctx, o, screen, input)
+	if err != nil {
+		return err
+	}
 	passphrase, err := passphraseFor(ctx, o, screen, input)
 	if err != nil {
 		return err
 	}
 	d := &dialogue{options: o, screen: screen, input: input}
-	d.waiting = screen.Wait("connecting to " + o.server)
-	res, err := trust.Join(ctx, o.server, d.config(store, passphrase))
+	d.waiting = screen.Wait("connecting to " + servers[0])
+	res, err := d.join(ctx, servers, d.config(store, passphrase))
 	d.waiting.Stop()
 	d.end()
 	if err != nil {

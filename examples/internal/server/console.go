@@ -19,6 +19,7 @@ type console struct {
 	input   *terminal.Input
 	daemon  *daemon
 	session *session.Session    // nil with -no-session
+	found   announcement        // of the session on the network
 	known   *certstore.Snapshot // what the screen has told of the members
 
 	offers []session.OfferID // wait for a decision by a person, in the order in which they are asked about
@@ -54,6 +55,7 @@ func (c *console) run(ctx context.Context) error {
 				if over, err := c.over(); over {
 					return err
 				}
+				c.found.stop()
 				c.serving("The session is over. ")
 				events = nil
 				continue
@@ -67,6 +69,8 @@ func (c *console) run(ctx context.Context) error {
 			if err != nil {
 				c.screen.Linef("The new key was not taken: %s", terminal.Explain(err))
 			}
+		case err := <-c.found.failed:
+			return err
 		case err := <-c.daemon.failed:
 			return err
 		case <-ctx.Done():

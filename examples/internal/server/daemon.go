@@ -22,13 +22,14 @@ const (
 
 // daemon is a member that serves the others.
 type daemon struct {
-	store   *certstore.Store
-	service *trust.Service
-	reached string       // the first of the addresses that others are told
-	failed  <-chan error // gets what ends the server before its time
-	rotate  func()       // begins a rotation, how it ended comes from rotated
-	rotated <-chan error // gets what became of a rotation
-	stop    func()       // ends everything and waits for it
+	store     *certstore.Store
+	service   *trust.Service
+	addresses []string     // that others are told
+	reached   string       // the first of them
+	failed    <-chan error // gets what ends the server before its time
+	rotate    func()       // begins a rotation, how it ended comes from rotated
+	rotated   <-chan error // gets what became of a rotation
+	stop      func()       // ends everything and waits for it
 }
 
 // startDaemon opens the directory, founds a cluster if this machine is in none, and serves.
@@ -66,7 +67,7 @@ func (d *daemon) serve(ctx context.Context, o options) (err error) {
 	if len(addresses) == 0 {
 		addresses = []string{listener.Addr().String()}
 	}
-	d.reached = addresses[0]
+	d.addresses, d.reached = addresses, addresses[0]
 	if err := d.publish(ctx, addresses, !o.noSession); err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -20,6 +20,7 @@ type options struct {
 	dir, name        string
 	listen           string
 	advertise        terminal.Addresses
+	interfaces       terminal.List
 	timeout          time.Duration
 	passphraseFile   string
 	words            int
@@ -43,6 +44,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.StringVar(&o.name, "name", terminal.HostName(), "`name` of this machine in the cluster")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:9443", "IP `address:port` to serve on")
 	flags.Var(&o.advertise, "advertise", "`host:port,…` that others reach this machine at, if it is not that of -listen")
+	flags.Var(&o.interfaces, "interface", "network `interface,…` on which joinclient finds this machine while the session is open")
 	flags.DurationVar(&o.timeout, "timeout", session.DefaultTimeout, "how long the session lasts, at most 60m")
 	flags.StringVar(&o.passphraseFile, "passphrase-file", "", "`file` with a passphrase agreed on beforehand; - is the first line of standard input; none: generate one")
 	flags.IntVar(&o.words, "words", 0, "`number` of words of a generated passphrase; 0: four")
@@ -87,7 +89,7 @@ func (o options) check() error {
 		return terminal.Usagef("-once and -exit-when exclude each other")
 	case len(o.want.Names) > 0 && len(o.want.Fingerprints) > 0:
 		return terminal.Usagef("-want: either names or fingerprints, not both")
-	case o.noSession && (o.exitWhen > 0 || o.passphraseFile != "" || o.words != 0 || !o.accept.Empty() || !o.want.Empty() || len(o.services) > 0):
+	case o.noSession && (o.exitWhen > 0 || o.passphraseFile != "" || o.words != 0 || !o.accept.Empty() || !o.want.Empty() || len(o.services) > 0 || len(o.interfaces) > 0):
 		return terminal.Usagef("-no-session does not go with flags that are about a session")
 	case o.json && o.accept.Empty() && !o.noSession:
 		return terminal.Usagef("-json asks nothing; say with -accept who is approved")

@@ -63,6 +63,10 @@ func serve(ctx context.Context, o options, screen *terminal.Screen, input *termi
 	}
 	defer s.Close(&session.StoppedError{Reason: "the program at " + id.Name() + " ended"})
 	c.session = s
+	if c.found, err = announce(o, d, s); err != nil {
+		return err
+	}
+	defer c.found.stop()
 	c.introduce()
 	c.invite()
 	return c.run(ctx)
@@ -142,6 +146,9 @@ func (c *console) invite() {
 		lines = append(lines, "approved     "+strings.ReplaceAll(c.accept.String(), ",", ", "))
 	}
 	lines = append(lines, "to join      joinclient -server "+c.daemon.reached+" …")
+	if len(c.interfaces) > 0 {
+		lines = append(lines, "announced    on "+strings.Join(c.interfaces, ", ")+", where joinclient finds this machine without -server")
+	}
 	c.screen.Indented(fmt.Sprintf("A trust session is open for %s, until %s:",
 		terminal.Duration(c.session.Remaining(time.Now())), deadline.Format(time.TimeOnly)), lines...)
 	c.screen.Event(e)

@@ -27,6 +27,10 @@ type Event struct {
 	Services map[string]string `json:"services,omitempty"`
 	// Attributes are free.
 	Attributes map[string]string `json:"attributes,omitempty"`
+	// Protocol is what a machine that was found on the network speaks.
+	Protocol string `json:"protocol,omitempty"`
+	// Source is the address from which a machine that was found on the network answered.
+	Source string `json:"source,omitempty"`
 	// Conflict says that another machine claims the name.
 	Conflict bool `json:"conflict,omitempty"`
 	// Cluster is the cluster's id.

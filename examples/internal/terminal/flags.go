@@ -78,6 +78,24 @@ func (p *Peers) Lists(name string, f certstore.Fingerprint) bool {
 	return slices.Contains(p.Names, name) || slices.Contains(p.Fingerprints, f)
 }
 
+// List is a flag that lists words, with commas between them; it may be repeated.
+type List []string
+
+// String implements flag.Value.
+func (l *List) String() string { return strings.Join(*l, ",") }
+
+// Set implements flag.Value.
+func (l *List) Set(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" || slices.Contains(*l, part) {
+			return fmt.Errorf("%q is empty or given twice", part)
+		}
+		*l = append(*l, part)
+	}
+	return nil
+}
+
 // Addresses is a flag that lists host:port addresses, with commas between them; it may be repeated.
 type Addresses []string
 
