@@ -75,6 +75,10 @@ var importRules = map[string]importRule{
 		arrows: []string{"certstore", "hmacauth", "internal/wire"},
 		denied: slices.Concat(noInput, noDice),
 	},
+	"invitation": {
+		arrows: []string{"hmacauth", "certstore", "internal/wire"},
+		denied: slices.Concat(noInput, noDice),
+	},
 	"trust": {
 		arrows: []string{"session", "hmacauth", "certstore", "ratelimit", "internal/wire"},
 		denied: noFiles,

@@ -1,17 +1,13 @@
 package hmacauth
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"math"
 	"strings"
 
 	"github.com/sethvargo/go-diceware/diceware"
-
-	"github.com/microtrust/microtrust/internal/wire"
 )
 
 // Limits of a generated passphrase, in words.
@@ -106,12 +102,4 @@ func (p Passphrase) Secret() Secret {
 		return Secret{}
 	}
 	return newSecret(kindPassphrase, []byte(p.text()))
-}
-
-// Tag returns HMAC-SHA-256 of p under key: a name under which wrong proofs are counted without holding the passphrase. The
-// key is 32 random bytes that never leave the process, since whoever has key and tag can test guesses.
-func (p Passphrase) Tag(key []byte) [32]byte {
-	hash := hmac.New(sha256.New, key)
-	_, _ = hash.Write(wire.NewFields(labelTag).String(kindPassphrase).String(p.Reveal()).Encoding())
-	return [32]byte(hash.Sum(nil))
 }

@@ -159,7 +159,7 @@ func TestTagsNameAPassphraseUnderOneKey(t *testing.T) {
 	}
 	key, other := make([]byte, 32), make([]byte, 32)
 	other[0] = 1
-	require.Equal(t, parse("abacus abide").Tag(key), parse("ABACUS  abide").Tag(key))
-	require.NotEqual(t, parse("abacus abide").Tag(key), parse("abacus abides").Tag(key))
-	require.NotEqual(t, parse("abacus abide").Tag(key), parse("abacus abide").Tag(other))
+	require.Equal(t, parse("abacus abide").Secret().Tag(key), parse("ABACUS  abide").Secret().Tag(key))
+	require.NotEqual(t, parse("abacus abide").Secret().Tag(key), parse("abacus abides").Secret().Tag(key))
+	require.NotEqual(t, parse("abacus abide").Secret().Tag(key), parse("abacus abide").Secret().Tag(other))
 }

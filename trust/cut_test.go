@@ -155,7 +155,7 @@ func (a *approvals) config() session.Config {
 
 // unanswered returns how many proofs of the passphrase the joiner's counter holds against it.
 func unanswered(a *ratelimit.Attempts, p hmacauth.Passphrase) int64 {
-	return a.Wrong(a.Name(p.Tag))
+	return a.Wrong(a.Name(p.Secret().Tag))
 }
 
 // everyCut calls try in a bubble of its own for every operation of a join on each side, until there is none left to cut.

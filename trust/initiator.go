@@ -155,7 +155,7 @@ func (s *Service) reserveAttempt(x *exchange) (*ratelimit.Reservation, error) {
 		return s.attempts.Reserve(x.now, [32]byte{}, math.MaxInt64, x.source)
 	}
 	p := x.hs.session.Passphrase()
-	attempt, err := s.attempts.Reserve(x.now, s.attempts.Name(p.Tag), budgetOf(p), x.source)
+	attempt, err := s.attempts.Reserve(x.now, s.attempts.Name(p.Secret().Tag), budgetOf(p), x.source)
 	if errors.Is(err, ratelimit.ErrExhausted) {
 		x.hs.session.Close(session.ErrExhausted)
 	}

@@ -163,7 +163,7 @@ func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
 		}
 	}
 	return &joiner{
-		cfg: cfg, address: address, intent: in, dialer: newDialer(address, cfg), tag: cfg.Attempts.Name(cfg.Passphrase.Tag),
+		cfg: cfg, address: address, intent: in, dialer: newDialer(address, cfg), tag: cfg.Attempts.Name(cfg.Passphrase.Secret().Tag),
 	}, nil
 }
 

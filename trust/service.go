@@ -158,7 +158,7 @@ func (s *Service) follow(ctx context.Context, opened *session.Session) {
 		opened.Close(&session.StoppedError{Reason: "the initiator shut down"})
 	case <-opened.Done():
 	}
-	s.attempts.Retire(s.attempts.Name(opened.Passphrase().Tag))
+	s.attempts.Retire(s.attempts.Name(opened.Passphrase().Secret().Tag))
 	s.log.Info("trust session closed", "session", opened, "cause", opened.Cause(), "wrong_proofs", opened.WrongProofs())
 }
 
