@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -66,6 +67,14 @@ func (s *Service) Status() []MemberStatus {
 		out = append(out, st)
 	}
 	return out
+}
+
+// Reach exchanges once with every other member now, with all at the same time, and returns how each stands after that, as
+// [Service.Status] does. Run leaves members that fail alone for a while; Reach does not. It waits for those that hang, 15 s at
+// most or until ctx ends; of whom it gave up with ctx, nothing new is known.
+func (s *Service) Reach(ctx context.Context) []MemberStatus {
+	_ = s.tellAll(ctx, roundTime+time.Second) // past the end of a round that hangs, so that it is noted
+	return s.Status()
 }
 
 // Standing returns nil as long as this machine is a member that has been in contact with most of the cluster lately.
