@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -72,35 +71,7 @@ func another(err error) bool {
 }
 
 // progress says what the join waits for.
-func (d *dialogue) progress(p trust.Progress) {
-	if p.Retry != nil {
-		d.waiting.For("trying again to reach " + d.server)
-		d.screen.Event(terminal.Event{Event: "retrying", Address: d.server, Reason: p.Retry.Error()})
-		return
-	}
-	e := terminal.Event{Address: d.server, Name: p.Initiator.Name}
-	if p.Stage >= trust.Waiting {
-		e.Fingerprint = p.Initiator.Fingerprint.String()
-	}
-	switch p.Stage {
-	case trust.Connecting:
-		e.Event = "connecting"
-		d.waiting.For("connecting to " + d.server)
-	case trust.Proving:
-		e.Event = "proving"
-		d.waiting.For("proving the passphrase")
-	case trust.Waiting:
-		e.Event = "waiting"
-		d.screen.Linef("%s knows the passphrase.", p.Initiator.Name)
-		d.waiting.For("waiting for approval on " + p.Initiator.Name)
-	case trust.Storing:
-		e.Event = "storing"
-		d.waiting.For("storing the members' certificates and telling " + p.Initiator.Name)
-	case trust.Finished:
-		return // the event with the members follows
-	}
-	d.screen.Event(e)
-}
+func (d *dialogue) progress(p trust.Progress) { terminal.Joining(d.screen, d.waiting, d.server, p) }
 
 // verify asks the person to compare.
 func (d *dialogue) verify(ctx context.Context, other trust.Initiator) error {
@@ -139,15 +110,7 @@ func (d *dialogue) end() {
 
 // welcome shows who is in the cluster now.
 func (d *dialogue) welcome(store *certstore.Store, res trust.Result) {
-	lines := []string{}
-	for m := range res.Members.Members() {
-		where := strings.Join(m.Addresses, ", ")
-		if m.Fingerprint == store.Identity().Fingerprint() {
-			where = strings.TrimSpace(where + " (this machine)")
-		}
-		lines = append(lines, fmt.Sprintf("%-16s %s  %s", m.Name, m.Fingerprint.Short(), where))
-	}
-	d.screen.Indented(fmt.Sprintf("Joined. The cluster has %d members:", len(lines)), lines...)
+	terminal.Welcome(d.screen, store.Identity().Fingerprint(), res.Members)
 	d.screen.Event(terminal.Event{
 		Event: "joined", Name: res.Initiator.Name, Fingerprint: res.Initiator.Fingerprint.String(), Address: res.Initiator.Address,
 		Cluster: res.Cluster.String(), Members: terminal.MembersOf(res.Members), SecondSource: res.SecondSource,

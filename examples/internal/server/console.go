@@ -130,18 +130,6 @@ func (c *console) count(state session.State) (n int) {
 	return n
 }
 
-// called is what a joiner is called on the screen: by its name, and where that is not enough by its fingerprint too.
-func (c *console) called(j session.Joiner) string {
-	name := j.Offer.Intent.Name
-	another := func(other session.Joiner) bool {
-		return other.Offer.Intent.Name == name && other.Fingerprint != j.Fingerprint
-	}
-	if j.Conflict || slices.ContainsFunc(c.session.Joiners(), another) {
-		return fmt.Sprintf("%s (%s)", name, j.Fingerprint.Short())
-	}
-	return name
-}
-
 // interrupt stops the session, so that joiners learn at once, and shows how it ended for them.
 func (c *console) interrupt(events <-chan session.Event) error {
 	c.screen.Answered(false)
@@ -173,17 +161,8 @@ func (c *console) showRemaining() {
 
 // show tells of one event, and keeps account of who waits for a decision.
 func (c *console) show(ev session.Event) {
-	id, name := ev.Joiner.ID, ev.Joiner.Offer.Intent.Name
-	e := terminal.Event{Event: ev.Kind.String(), Time: ev.Time, WrongProofs: ev.WrongProofs}
-	if name != "" {
-		in := ev.Joiner.Offer.Intent
-		e.Name, e.Fingerprint, e.Conflict = name, ev.Joiner.Fingerprint.String(), ev.Joiner.Conflict
-		e.Addresses, e.Services, e.Attributes = in.Addresses, in.Services, in.Attributes
-	}
-	if ev.Cause != nil {
-		e.Reason = ev.Cause.Error()
-	}
-	c.screen.Event(e)
+	id := ev.Joiner.ID
+	c.screen.Event(terminal.SessionEvent(ev))
 	waits := ev.Kind == session.EventOffered || ev.Kind == session.EventUnstored
 	if known := slices.Contains(c.offers, id); waits && !known && c.accept.Empty() {
 		c.offers = append(c.offers, id)
@@ -193,29 +172,10 @@ func (c *console) show(ev session.Event) {
 	if c.said == id && ev.Kind != session.EventApproved { // which something else follows
 		c.said = session.OfferID{}
 	}
-	shown := c.called(ev.Joiner)
-	switch ev.Kind {
-	case session.EventOffered:
-		if len(c.offers) > 1 || !c.accept.Empty() {
-			c.screen.Linef("%s (%s) asks to join.", name, ev.Joiner.Fingerprint.Short())
-		}
-	case session.EventUnstored:
-		c.screen.Linef("%s could not be admitted: %v", shown, ev.Cause)
-	case session.EventAdmitted:
-		c.screen.Linef("%s is a member now, and gets the certificates.", shown)
-	case session.EventJoined:
-		c.screen.Linef("%s has joined.", shown)
-	case session.EventDenied:
-		c.screen.Linef("%s was denied.", shown)
-	case session.EventFailed:
-		c.screen.Linef("%s did not join: %s", shown, terminal.Explain(ev.Cause))
-	case session.EventAway:
-		c.screen.Linef("%s is a member and left before it confirmed; it may run joinclient again. (%s)", shown, terminal.Explain(ev.Cause))
-	case session.EventReturned:
-		c.screen.Linef("%s is back.", shown)
-	case session.EventWrongProof:
-		c.screen.Linef("Somebody does not know the passphrase: %d wrong so far.", ev.WrongProofs)
-	case session.EventClosed:
-		c.screen.Linef("Session closed: %s.", terminal.Explain(ev.Cause))
+	if ev.Kind == session.EventOffered && len(c.offers) < 2 && c.accept.Empty() {
+		return // the question about it says so
+	}
+	if line := terminal.SessionLine(c.session, ev); line != "" {
+		c.screen.Linef("%s", line)
 	}
 }
