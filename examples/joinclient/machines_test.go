@@ -100,3 +100,11 @@ func writeFile(t *testing.T, text string) string {
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 	return name
 }
+
+// fullFingerprint returns that of the certificate in a directory.
+func fullFingerprint(t *testing.T, dir string) string {
+	t.Helper()
+	id, err := certstore.LoadIdentity(dir, nil)
+	require.NoError(t, err)
+	return id.Fingerprint().String()
+}

@@ -51,6 +51,10 @@ func servers(ctx context.Context, o options, screen *terminal.Screen, input *ter
 		return nil, &terminal.UsageError{Err: err}
 	}
 	f.results = search.Results
+	return f.servers(ctx)
+}
+
+func (f *finder) servers(ctx context.Context) ([]string, error) {
 	if f.find != "" {
 		return f.named(ctx)
 	}

@@ -1,0 +1,25 @@
+package client
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/microtrust/microtrust/discovery"
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+)
+
+// Search is servers with answers that a test makes.
+func Search(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer, results func(context.Context) iter.Seq2[discovery.Found, error]) ([]string, error) {
+	o, err := parse(args, stdout)
+	if err != nil {
+		return nil, err
+	}
+	input := terminal.NewInput(stdin)
+	defer input.Close()
+	f := &finder{options: o, screen: terminal.NewScreen(stdout, o.json), input: input, network: "eth0", results: results}
+	return f.servers(ctx)
+}
+
+// Network is the interface on which to search.
+var Network = network
