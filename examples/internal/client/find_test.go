@@ -133,8 +133,7 @@ func person(t *testing.T, ctx context.Context, screen *bytes.Buffer, typed []str
 		stdin.Close()
 	}()
 	for i, line := range typed {
-		time.Sleep(100 * time.Millisecond) // of the bubble: until everybody waits
-		synctest.Wait()
+		synctest.Wait() // until everybody waits
 		if line == "EOF" {
 			keyboard.Close()
 		} else if _, err := io.WriteString(keyboard, line+"\n"); err != nil {
@@ -166,7 +165,7 @@ func TestPersonChooses(t *testing.T) {
 			list + "  1   micro01          10.0.0.1:1, [fd42::1]:1   microtrust/2, from 10.0.0.1\n" + ask,
 		},
 		{
-			"one that comes later", [][]answer{{{0, first, nil}, {50 * time.Millisecond, second, nil}}}, "2", second.Addresses, nil,
+			"one that comes later", [][]answer{{{0, first, nil}, {0, second, nil}}}, "2", second.Addresses, nil,
 			list + "  1   micro01          10.0.0.1:1, [fd42::1]:1   microtrust/2, from 10.0.0.1\n" + ask +
 				"  2   micro02          10.0.0.2:1   microtrust/2, from 10.0.0.2\n",
 		},
