@@ -13,14 +13,15 @@ import (
 
 // handshake is what an initiator remembers of one joiner's attempt, from hello until the result is confirmed.
 type handshake struct {
-	id      [16]byte
-	session *session.Session
-	cert    *x509.Certificate // proved by the TLS connection of hello
-	joiner  certstore.Fingerprint
-	source  netip.Addr
-	hello   [32]byte
-	locked  bool          // the share came from a random secret: no proof can be right
-	heard   chan struct{} // closed when the joiner is told the outcome that ends its join
+	id     [16]byte
+	door   *door
+	cert   *x509.Certificate // proved by the TLS connection of hello
+	joiner certstore.Fingerprint
+	source netip.Addr
+	hello  [32]byte
+	heard  chan struct{} // closed when the joiner is told the outcome that ends its join
+
+	session *session.Session // once proved, and the same from then on
 
 	mu       sync.Mutex
 	proof    *hmacauth.Initiator // until the one verification
@@ -50,10 +51,12 @@ func (h *handshake) takeProof() *hmacauth.Initiator {
 	return p
 }
 
-func (h *handshake) setKeys(keys *hmacauth.InitiatorKeys) {
+// enter keeps the keys of a right proof, and the session that takes the joiner's offer.
+func (h *handshake) enter(keys *hmacauth.InitiatorKeys) {
+	behind := h.door.enter(h.cert)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.keys = keys
+	h.keys, h.session = keys, behind
 }
 
 // proved returns the keys once the joiner's proof was right, and nil before.

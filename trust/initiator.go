@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -75,21 +74,17 @@ func (s *Service) beginHandshake(x *exchange) (*handshake, []byte, error) {
 	if hello.Protocol != Protocol || len(hello.Selector) > maxSelector {
 		return nil, nil, errMeaning
 	}
-	open := s.newest()
-	if open == nil || !takesProofs(open) {
-		return nil, nil, errRefuse
+	d, err := s.doorFor(hello.Selector)
+	if err != nil {
+		return nil, nil, err
 	}
-	public := hmacauth.Handshake{Initiator: s.store.Identity().Fingerprint(), Joiner: x.peer, Session: open.ID(), Selector: hello.Selector}
+	public := hmacauth.Handshake{Initiator: s.store.Identity().Fingerprint(), Joiner: x.peer, Session: d.id, Selector: hello.Selector}
 	if err := readHex(public.NonceJoiner[:], "nonce", hello.Nonce); err != nil {
 		return nil, nil, err
 	}
 	rand.Read(public.ID[:])
 	rand.Read(public.NonceInitiator[:])
-	secret, locked, err := s.secretFor(open, hello.Selector)
-	if err != nil {
-		return nil, nil, err
-	}
-	proof, share, err := hmacauth.NewInitiator(secret, public, rand.Reader)
+	proof, share, err := hmacauth.NewInitiator(d.secret, public, rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -101,22 +96,13 @@ func (s *Service) beginHandshake(x *exchange) (*handshake, []byte, error) {
 		return nil, nil, err
 	}
 	return &handshake{
-		id: public.ID, session: open, cert: x.r.TLS.PeerCertificates[0], joiner: x.peer, source: x.source,
-		hello: hmacauth.HelloHash(x.body, reply), locked: locked, proof: proof, heard: make(chan struct{}),
+		id: public.ID, door: d, cert: x.r.TLS.PeerCertificates[0], joiner: x.peer, source: x.source,
+		hello: hmacauth.HelloHash(x.body, reply), proof: proof, heard: make(chan struct{}),
 	}, reply, nil
 }
 
 // maxSelector is the longest selector in bytes.
 const maxSelector = 64
-
-// secretFor returns the secret that a selector names. There is no telling from outside whether there is one.
-func (s *Service) secretFor(open *session.Session, selector string) (secret hmacauth.Secret, locked bool, err error) {
-	if selector == "" && !errors.Is(open.Cause(), session.ErrExhausted) {
-		return open.Passphrase().Secret(), false, nil
-	}
-	secret, err = hmacauth.RandomSecret(rand.Reader)
-	return secret, true, err
-}
 
 // verifyProof is the one verification that a handshake gets. The attempt is reserved before it and given back when the
 // proof is right; only a well-formed wrong proof stays counted.
@@ -142,7 +128,7 @@ func (s *Service) verifyProof(x *exchange) error {
 		return errRefuse
 	}
 	attempt.Release()
-	x.hs.setKeys(keys)
+	x.hs.enter(keys)
 	if !s.handshakes.promote(x.hs) {
 		return errRefuse
 	}
@@ -151,36 +137,22 @@ func (s *Service) verifyProof(x *exchange) error {
 }
 
 func (s *Service) reserveAttempt(x *exchange) (*ratelimit.Reservation, error) {
-	if x.hs.locked {
-		return s.attempts.Reserve(x.now, [32]byte{}, math.MaxInt64, x.source)
-	}
-	p := x.hs.session.Passphrase()
-	attempt, err := s.attempts.Reserve(x.now, s.attempts.Name(p.Secret().Tag), budgetOf(p), x.source)
+	d := x.hs.door
+	attempt, err := s.attempts.Reserve(x.now, d.name(s.attempts), d.budget, x.source)
 	if errors.Is(err, ratelimit.ErrExhausted) {
-		x.hs.session.Close(session.ErrExhausted)
+		d.exhausted()
 	}
 	return attempt, err
 }
 
-// budgetOf returns how many wrong proofs a secret stands: few for one that a person chose.
-func budgetOf(p hmacauth.Passphrase) ratelimit.Budget {
-	if !p.Generated() {
-		return ratelimit.SuppliedBudget
-	}
-	return ratelimit.BudgetForBits(p.Bits())
-}
-
-// countWrongProof keeps the attempt counted, tells the session, and ends it when its secret is used up.
+// countWrongProof keeps the attempt counted, and tells who is concerned.
 func (s *Service) countWrongProof(x *exchange, attempt *ratelimit.Reservation) {
 	wrong := attempt.Fail()
-	if x.hs.locked {
+	if x.hs.door.locked {
 		return
 	}
-	x.hs.session.WrongProof(wrong)
 	s.log.Warn("wrong proof of the passphrase", "source", x.source, "fingerprint", x.peer, "total", wrong)
-	if wrong >= int64(budgetOf(x.hs.session.Passphrase())) {
-		x.hs.session.Close(session.ErrExhausted)
-	}
+	x.hs.door.wrongProof(wrong)
 }
 
 // serveSigned answers a request of a joiner that has proved itself, or is just doing so.

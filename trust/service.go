@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,6 +68,7 @@ type Service struct {
 	admission   *ratelimit.Admission
 	attempts    *ratelimit.Attempts
 
+	selectors  [32]byte // a key for the ids of the sessions that selectors name
 	handshakes handshakes
 	strangers  *ratelimit.Table[*strangerConn, *strangerConn]
 
@@ -98,6 +100,8 @@ func NewService(cfg Config) (*Service, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	var selectors [32]byte
+	rand.Read(selectors[:])
 	orDefault(&cfg.Sync, 5*time.Second)
 	orDefault(&cfg.Renew, 10*24*time.Hour)
 	orDefault(&cfg.Overlap, time.Hour)
@@ -117,6 +121,7 @@ func NewService(cfg Config) (*Service, error) {
 		introducing: make(chan struct{}, 1),
 		admission:   admission,
 		attempts:    attempts,
+		selectors:   selectors,
 		handshakes:  newHandshakes(limits.Handshakes),
 		strangers:   ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
 	}, nil
