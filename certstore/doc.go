@@ -50,7 +50,8 @@
 //   - Storage: backend.go says what a backend is; backend_memory.go and backend_file*.go are two.
 //   - Identity: identity.go is one in memory; identity_generate.go, identity_create.go, identity_load.go and
 //     identity_pem.go are where it comes from; identity_home.go, identity_stage.go, identity_keyring.go and
-//     identity_destroy.go its way through a rotation on disk; identity_protect.go and identity_reseal.go its encryption.
+//     identity_destroy.go its way through a rotation on disk; identity_protect.go and identity_reseal.go its encryption. notebook.go is
+//     what else a machine keeps beside it.
 //   - TLS: store_tls.go is what others call; tls.go and tls_peer.go make configurations, tls_authorize.go decides over
 //     a peer; tls_middleware.go, tls_guard.go and tls_transport*.go apply that to requests and connections.
 //

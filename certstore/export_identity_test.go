@@ -2,6 +2,7 @@ package certstore
 
 import (
 	"io/fs"
+	"os"
 	"path"
 )
 
@@ -56,3 +57,8 @@ func (d *Disk) Files() map[string][]byte {
 
 // CreateIdentityOn makes a new identity on a disk.
 func CreateIdentityOn(d *Disk, cfg IdentityConfig) (*Identity, error) { return createIdentity(d, cfg) }
+
+// NotebookOn is a notebook on a disk.
+func NotebookOn(d *Disk, name string) *Notebook {
+	return newNotebook(&home{dir: os.TempDir(), disk: func(directory) directory { return d }}, name)
+}

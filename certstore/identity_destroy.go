@@ -72,7 +72,7 @@ func destroyFile(root directory, name string) error {
 	return root.Remove(name)
 }
 
-// DestroyIdentity overwrites and deletes all private keys in the directory of an identity: for a machine that has left its
+// DestroyIdentity overwrites and deletes all private keys in the directory of an identity, and its notebooks: for a machine that has left its
 // cluster, after Store.Leave. What a file system or a disk keeps of overwritten data is beyond its reach; a KeyProtection
 // helps there. Call it again after an error or a crash. A directory without identity is no error.
 func DestroyIdentity(dir string) error {
@@ -94,7 +94,7 @@ func destroyAll(root directory) error {
 			return fmt.Errorf("certstore: destroy %s: %w", filepath.Join(root.Name(), sub), err)
 		}
 	}
-	return sweep(root, identityTemp)
+	return errors.Join(sweep(root, identityTemp), destroyNotebooks(root))
 }
 
 // Destroy is DestroyIdentity for where this identity is kept. ErrForeignIdentity says that it is not kept on disk by this

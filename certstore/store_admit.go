@@ -81,6 +81,17 @@ func (s *Store) Admitted(req AdmitRequest) (*Member, bool) {
 	return nil, false
 }
 
+// OfferAdmitted reports whether an admission of key by this very offer, made by any member, still holds. An offer is a digest over
+// the certificate and what else was approved, so it says as much as a whole AdmitRequest. It only reads.
+func (s *Store) OfferAdmitted(key KeyID, offer [32]byte) bool {
+	for _, ground := range s.state.Load().grounds[key] {
+		if a, ok := ground.content.(*Admission); ok && a.Replaces.IsZero() && a.Offer == offer {
+			return true
+		}
+	}
+	return false
+}
+
 func (req *AdmitRequest) check() error {
 	if err := CheckName(req.Name); err != nil {
 		return err

@@ -69,6 +69,9 @@ const (
 	ComparedByPerson Compared = "person" // Approve was called
 	ComparedByPolicy Compared = "policy" // Config.Policy accepted
 	ComparedPinned   Compared = "pinned" // it is one of Config.WantFingerprints, whoever approved
+
+	// ComparedByInvitation is for who admits by an invitation: nobody compared, the secret decided.
+	ComparedByInvitation Compared = "invitation"
 )
 
 // Hooks connect a session to the store of members. They are called without a lock, from many goroutines at once, and

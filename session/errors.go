@@ -37,6 +37,14 @@ var (
 	// ErrRemoved is the reason of Propose for a key that was removed from the cluster, and the cause when that happened while
 	// the offer waited. A machine that is to come back needs a new identity.
 	ErrRemoved = errors.New("session: the key was removed from the cluster and cannot come back")
+	// ErrInvitationUsed says that an invitation was used, or is bound to another certificate.
+	ErrInvitationUsed = errors.New("session: the invitation was used")
+	// ErrInvitationRevoked says that an invitation was taken back.
+	ErrInvitationRevoked = errors.New("session: the invitation was revoked")
+	// ErrInvitationExpired says that the time of an invitation is up.
+	ErrInvitationExpired = errors.New("session: the invitation has expired")
+	// ErrInvitationVoid says that the initiator has another certificate than the one that an invitation names.
+	ErrInvitationVoid = errors.New("session: the invitation is void, since the initiator changed its certificate; a new one is needed")
 	// ErrUnwantedName is returned by Propose for a name that is not among Config.WantNames.
 	ErrUnwantedName = errors.New("session: nobody of this name is wanted")
 	// ErrUnwantedFingerprint is returned by Propose for a certificate that is not among Config.WantFingerprints.

@@ -33,6 +33,11 @@ func TestCodes(t *testing.T) {
 		{"name-unwanted", session.ErrUnwantedName, "", session.ErrUnwantedName},
 		{"removed", session.ErrRemoved, "", session.ErrRemoved},
 		{"removed", fmt.Errorf("%w: %w", session.ErrAdmission, session.ErrRemoved), "", session.ErrRemoved},
+		{"invitation-used", &session.RefusedError{Reason: fmt.Errorf("%w: %w", session.ErrClosed, session.ErrInvitationUsed)}, "", session.ErrInvitationUsed},
+		{"invitation-used", fmt.Errorf("%w: %w", session.ErrAdmission, session.ErrInvitationUsed), "", session.ErrInvitationUsed},
+		{"invitation-revoked", session.ErrInvitationRevoked, "", session.ErrInvitationRevoked},
+		{"invitation-expired", session.ErrInvitationExpired, "", session.ErrInvitationExpired},
+		{"invitation-void", session.ErrInvitationVoid, "", session.ErrInvitationVoid},
 		{"fingerprint-unwanted", session.ErrUnwantedFingerprint, "", session.ErrUnwantedFingerprint},
 		{
 			"service-mismatch", &session.ServiceMismatchError{Service: "db", Want: "2", Have: "1"},
@@ -44,6 +49,10 @@ func TestCodes(t *testing.T) {
 		},
 		{
 			"name-conflict", &session.ConflictError{Name: "a", Member: true, Others: []certstore.Fingerprint{fp}},
+			`"a" is held by a member (` + fp.String() + ")", session.ErrNameConflict,
+		},
+		{
+			"name-conflict", fmt.Errorf("%w: %w", session.ErrAdmission, &session.ConflictError{Name: "a", Member: true, Others: []certstore.Fingerprint{fp}}),
 			`"a" is held by a member (` + fp.String() + ")", session.ErrNameConflict,
 		},
 		{"invalid", &session.FieldError{Field: "name", Rule: "no"}, "name: no", session.ErrInvalid},
@@ -68,7 +77,7 @@ func TestCodes(t *testing.T) {
 			require.ErrorIs(t, back, row.is)
 		}
 	}
-	require.Len(t, seen, 18)
+	require.Len(t, seen, 22)
 	require.Empty(t, session.CodeOf(nil))
 	require.Empty(t, session.TextOf(nil))
 	require.NoError(t, session.ErrorFromCode("", "text"))
