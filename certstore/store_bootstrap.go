@@ -20,6 +20,10 @@ type BootstrapConfig struct {
 	// ed25519.PublicKey or an *rsa.PublicKey of at least 2048 bits. What it admits (SignRecovery) always counts, and nobody
 	// can remove it. It cannot be named, changed or withdrawn later. Nil: there is none.
 	Recovery crypto.PublicKey
+
+	// Members are machines that are members from the beginning, because something else has established beforehand that they
+	// are trusted. All of them are admitted, or there is no cluster.
+	Members []AdmitRequest
 }
 
 // Bootstrap is BootstrapWith with addresses alone.
@@ -27,8 +31,9 @@ func (s *Store) Bootstrap(ctx context.Context, addresses ...string) error {
 	return s.BootstrapWith(ctx, BootstrapConfig{Addresses: addresses})
 }
 
-// BootstrapWith begins a new cluster with this machine as its first and only member. It is durable when it returns.
-// Errors: ErrAlreadyInCluster, ErrProfile, ErrRecoveryKey, and those of the backend.
+// BootstrapWith begins a new cluster with this machine as its first member, the only one unless cfg names others. It is
+// durable when it returns. Errors: ErrAlreadyInCluster, ErrProfile, ErrRecoveryKey, those that Admit has for a request and
+// for a key or name that stands twice, and those of the backend.
 func (s *Store) BootstrapWith(ctx context.Context, cfg BootstrapConfig) error {
 	profile := (&Profile{Addresses: cfg.Addresses, Attributes: cfg.Attributes}).clone()
 	if err := profile.check(); err != nil {
@@ -42,29 +47,61 @@ func (s *Store) BootstrapWith(ctx context.Context, cfg BootstrapConfig) error {
 		return fmt.Errorf("%w: %v", ErrAlreadyInCluster, cluster)
 	}
 	id := s.Identity()
-	content := &Genesis{Name: id.Name(), Certificate: id.Certificate().Raw}
+	begin := &Genesis{Name: id.Name(), Certificate: id.Certificate().Raw}
 	if cfg.Recovery != nil {
 		var err error
-		if content.Recovery, err = recoveryKey(cfg.Recovery); err != nil {
+		if begin.Recovery, err = recoveryKey(cfg.Recovery); err != nil {
 			return err
 		}
-		if KeyID(sha256.Sum256(content.Recovery)) == id.KeyID() {
+		if KeyID(sha256.Sum256(begin.Recovery)) == id.KeyID() {
 			return fmt.Errorf("%w: it is this machine's own key; take one that is kept elsewhere", ErrRecoveryKey)
 		}
 	}
-	if _, err := rand.Read(content.Random[:]); err != nil {
+	if err := checkFirst(id, cfg.Members); err != nil {
 		return err
 	}
-	genesis, err := signStatement(id, ClusterID{}, s.now(), content)
+	if _, err := rand.Read(begin.Random[:]); err != nil {
+		return err
+	}
+	genesis, err := signStatement(id, ClusterID{}, s.now(), begin)
 	if err != nil {
 		return err
 	}
-	first, err := signStatement(id, genesis.Cluster(), s.now(), &MemberProfile{Profile: profile, Admit: genesis.id, Revision: 1})
-	if err != nil {
-		return err
+	contents := []content{&MemberProfile{Profile: profile, Admit: genesis.id, Revision: 1}}
+	for _, req := range cfg.Members {
+		req.Rights = cmp.Or(req.Rights, DefaultRights)
+		contents = append(contents, req.content())
 	}
-	_, err = s.absorb(ctx, genesis.Cluster(), []*Statement{genesis, first}, storeWhole)
+	batch := []*Statement{genesis}
+	for _, c := range contents {
+		statement, err := signStatement(id, genesis.Cluster(), s.now(), c)
+		if err != nil {
+			return err
+		}
+		batch = append(batch, statement)
+	}
+	_, err = s.absorb(ctx, genesis.Cluster(), batch, storeWhole)
 	return err
+}
+
+// checkFirst returns an error for members that cannot begin a cluster together with id.
+func checkFirst(id *Identity, members []AdmitRequest) error {
+	names := map[string]Fingerprint{id.Name(): id.Fingerprint()}
+	keys := map[KeyID]struct{}{id.KeyID(): {}}
+	for _, req := range members {
+		if err := req.check(); err != nil {
+			return err
+		}
+		fingerprint, key := FingerprintOf(req.Certificate), KeyIDOf(req.Certificate)
+		if holder, taken := names[req.Name]; taken {
+			return &NameConflictError{Name: req.Name, Holders: []Fingerprint{holder, fingerprint}}
+		}
+		if _, twice := keys[key]; twice {
+			return fmt.Errorf("%w: key %v of %q stands twice", ErrCertificate, key, req.Name)
+		}
+		names[req.Name], keys[key] = fingerprint, struct{}{}
+	}
+	return nil
 }
 
 // recoveryKey returns the encoding of a recovery key.

@@ -80,6 +80,61 @@ func TestBootstrap(t *testing.T) {
 	require.Len(t, s.Statements(), 2)
 }
 
+func TestBootstrapWithMembersRefuses(t *testing.T) {
+	ids := people(t, 3)
+	renamed := func(id *certstore.Identity, name string) certstore.AdmitRequest {
+		req := request(id)
+		req.Name = name
+		return req
+	}
+	unknown := request(ids[2])
+	unknown.Rights = 1 << 6
+	for reason, row := range map[string]struct {
+		last certstore.AdmitRequest
+		want error
+	}{
+		"no certificate":      {certstore.AdmitRequest{Name: "m2"}, certstore.ErrCertificate},
+		"unknown rights":      {unknown, certstore.ErrNotAllowed},
+		"its own name":        {renamed(ids[2], "m0"), certstore.ErrNameTaken},
+		"another's name":      {renamed(ids[2], "m1"), certstore.ErrNameTaken},
+		"its own certificate": {renamed(ids[0], "m2"), certstore.ErrCertificate},
+		"a certificate twice": {renamed(ids[1], "m2"), certstore.ErrCertificate},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			s := openMemory(t, ids[0])
+			err := s.BootstrapWith(t.Context(), certstore.BootstrapConfig{Members: []certstore.AdmitRequest{request(ids[1]), row.last}})
+			require.ErrorIs(t, err, row.want)
+			_, in := s.Cluster()
+			require.False(t, in, "nothing is half done")
+		})
+	}
+	s := openMemory(t, ids[0])
+	var field *certstore.FieldError
+	require.ErrorAs(t, s.BootstrapWith(t.Context(), certstore.BootstrapConfig{
+		Members: []certstore.AdmitRequest{renamed(ids[1], "M1")},
+	}), &field)
+	require.Equal(t, "name", field.Field)
+}
+
+func TestBootstrapWithMembers(t *testing.T) {
+	ids := people(t, 3)
+	s := openMemory(t, ids[0])
+	weak := request(ids[2])
+	weak.Rights = certstore.NoRights
+	require.NoError(t, s.BootstrapWith(t.Context(), certstore.BootstrapConfig{
+		Addresses: []string{"10.0.0.1:9443"}, Members: []certstore.AdmitRequest{request(ids[1]), weak},
+	}))
+	for i, rights := range []certstore.Rights{certstore.DefaultRights, certstore.DefaultRights, 0} {
+		m, ok := s.Snapshot().ByKey(ids[i].KeyID())
+		require.True(t, ok)
+		require.Equal(t, rights, m.Rights)
+		require.Equal(t, ids[0].KeyID(), m.AdmittedBy)
+	}
+	other := openMemory(t, ids[1])
+	_, err := other.Adopt(t.Context(), adoption(s))
+	require.NoError(t, err)
+}
+
 func TestAdmitRefuses(t *testing.T) {
 	ids := people(t, 6)
 	s := cluster(t, ids[:2]...)
