@@ -38,7 +38,7 @@ var (
 	// ErrWrongKey is wrapped by Open of a KeyProtection for what another key has sealed.
 	ErrWrongKey = errors.New("sealed with another passphrase or key")
 
-	// ErrPermissions is wrapped when others than the owner may use a file or directory that holds a secret. The text
-	// says which command corrects it.
+	// ErrPermissions is wrapped when others than the owner may use a file or directory that holds a secret, or may write one
+	// that says who is trusted. The text says which command corrects it.
 	ErrPermissions = errors.New("certstore: permissions too wide")
 )

@@ -15,7 +15,7 @@ const (
 // CheckName returns nil if name can be a member's name: a host name or fully qualified domain name after RFC 1123 §2.1 in
 // lower case, without a final dot, at most 253 bytes, with labels of 1 to 63 of the characters a–z, 0–9 and "-", none at
 // either end of a label. The last label must not be a number, since such a name could be taken for an IPv4 address.
-// Otherwise it returns a *FieldError. Names are never used as names of files and authenticate nobody.
+// Otherwise it returns a *FieldError. Names authenticate nobody; package memberfiles alone makes names of files of them.
 func CheckName(name string) error {
 	if rule := nameRule(name); rule != "" {
 		return newFieldError("name", name, rule)

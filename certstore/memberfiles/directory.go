@@ -1,0 +1,186 @@
+package memberfiles
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/microtrust/microtrust/certstore"
+)
+
+// temporary ends the name of a file that is being written. It begins with a dot, so nobody takes it for a member's.
+const temporary = ".new"
+
+// Read returns the members that a directory names, ascending by name. Every file in it must be a member's; what begins with
+// a dot is passed over. The error is that of each file that breaks a rule, a *FieldError, joined; or it wraps
+// certstore.ErrPermissions if others may write the directory or a file; or it is that of the file system.
+func Read(dir string) ([]Member, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("memberfiles: read: %w", err)
+	}
+	defer root.Close()
+	names, err := list(root)
+	if err != nil {
+		return nil, err
+	}
+	members := make([]Member, 0, len(names))
+	var bad []error
+	for _, name := range names {
+		m, err := readFile(root, name)
+		members, bad = append(members, m), append(bad, err)
+	}
+	if err := errors.Join(bad...); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
+	return members, check(members)
+}
+
+// list returns the names of all files of a directory that only its owner may write.
+func list(root *os.Root) ([]string, error) {
+	info, err := root.Stat(".")
+	if err != nil {
+		return nil, fmt.Errorf("memberfiles: read: %w", err)
+	}
+	if err := checkMode(info, root.Name()); err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("memberfiles: read: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), ".") {
+			names = append(names, entry.Name())
+		}
+	}
+	return names, nil
+}
+
+// readFile reads one file. Whatever else stands in the directory is refused, since it may be meant to be a member.
+func readFile(root *os.Root, name string) (Member, error) {
+	info, err := root.Lstat(name) // opening, for instance, a pipe would block: look before
+	if err != nil {
+		return Member{}, fmt.Errorf("memberfiles: read: %w", err)
+	}
+	switch {
+	case !info.Mode().IsRegular() || filepath.Ext(name) != extension:
+		return Member{}, &FieldError{File: name, Rule: "is not a file whose name ends in " + extension}
+	case info.Size() > maxFileSize:
+		return Member{}, &FieldError{File: name, Rule: fmt.Sprintf("is larger than %d bytes", maxFileSize)}
+	}
+	if err := checkMode(info, filepath.Join(root.Name(), name)); err != nil {
+		return Member{}, err
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return Member{}, fmt.Errorf("memberfiles: read: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFileSize))
+	if err != nil {
+		return Member{}, fmt.Errorf("memberfiles: read: %w", err)
+	}
+	return parse(text, name)
+}
+
+// checkMode returns an error that says how to correct it if others than the owner may write what info is about.
+func checkMode(info fs.FileInfo, path string) error {
+	if runtime.GOOS == "windows" || info.Mode().Perm()&0o022 == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: others may write %q (mode %04o); correct it with chmod go-w", certstore.ErrPermissions, path, info.Mode().Perm())
+}
+
+// Write makes a directory name exactly these members, each in a file of its own, and returns when that is durable. Everything
+// is checked first: a *FieldError means that nothing was changed. Each file is replaced as a whole, and files of members
+// that are no longer there go at the end, so that whoever reads meanwhile or after a crash finds whole files, and finds
+// nobody missing who was and stays a member. Files have mode 0600, and the directory, made if need be, 0700.
+func Write(dir string, members []Member) error {
+	if err := check(members); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("memberfiles: write: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("memberfiles: write: %w", err)
+	}
+	defer root.Close()
+	if err := write(root, members); err != nil {
+		return fmt.Errorf("memberfiles: write: %w", err)
+	}
+	return nil
+}
+
+func write(root *os.Root, members []Member) error {
+	keep := map[string]bool{}
+	for _, m := range members {
+		text, err := m.format()
+		if err != nil {
+			return err
+		}
+		if err := replace(root, m.fileName(), text); err != nil {
+			return err
+		}
+		keep[m.fileName()] = true
+	}
+	if err := syncDirectory(root); err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		unfinished := strings.HasPrefix(name, ".") && strings.HasSuffix(name, extension+temporary)
+		stale := !strings.HasPrefix(name, ".") && filepath.Ext(name) == extension && !keep[name]
+		if unfinished || stale {
+			err = errors.Join(err, root.Remove(name))
+		}
+	}
+	return errors.Join(err, syncDirectory(root))
+}
+
+// replace puts a text into a file of that name unless it is there already.
+func replace(root *os.Root, name string, text []byte) error {
+	if info, err := root.Lstat(name); err == nil && info.Mode() == 0o600 {
+		if there, err := root.ReadFile(name); err == nil && bytes.Equal(there, text) {
+			return nil
+		}
+	}
+	temp := "." + name + temporary
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, errWrite := f.Write(text)
+	if err := errors.Join(errWrite, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return root.Rename(temp, name)
+}
+
+// syncDirectory makes the entries of the directory durable; on Windows nothing does.
+func syncDirectory(root *os.Root) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
