@@ -85,8 +85,14 @@ var importRules = map[string]importRule{
 		arrows: []string{"hmacauth", "certstore", "internal/wire"},
 		denied: slices.Concat(noInput, noDice),
 	},
+	"internal/microcloudwire": {
+		arrows: []string{"certstore", "internal/wire"},
+		denied: slices.Concat(noInput, noDice),
+	},
 	"trust": {
-		arrows: []string{"session", "hmacauth", "certstore", "ratelimit", "internal/wire"},
+		arrows: []string{
+			"session", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "internal/wire", "internal/microcloudwire",
+		},
 		denied: noFiles,
 	},
 

@@ -53,7 +53,7 @@
 //     identity_destroy.go its way through a rotation on disk; identity_protect.go and identity_reseal.go its encryption. notebook.go is
 //     what else a machine keeps beside it.
 //   - TLS: store_tls.go is what others call; tls.go and tls_peer.go make configurations, tls_authorize.go decides over
-//     a peer; tls_middleware.go, tls_guard.go and tls_transport*.go apply that to requests and connections.
+//     a peer and tls_guest.go bounds those without a certificate; tls_middleware.go, tls_guard.go and tls_transport*.go apply that to requests and connections.
 //
 // docs/trust-store.md has formats and rules.
 package certstore

@@ -2,6 +2,7 @@ package certstore
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,9 @@ type ServerTLSConfig struct {
 	// means never. Each must be a protocol of its own: strangers are refused on what is empty or one of NextProtos. Nil
 	// means that nobody but members gets in. The map is copied.
 	Strangers map[string]func() bool
+	// Guests are the peers without a member's certificate that may speak HTTP. Nil, or incomplete: none. It is shared and must not
+	// be changed.
+	Guests *Guests
 	// MinVersion may be tls.VersionTLS12 for old members' sake. Every other value, zero included, means TLS 1.3, which
 	// strangers must speak in any case.
 	MinVersion uint16
@@ -55,16 +59,33 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 		if !ok {
 			return own, nil
 		}
+		guests := cfg.Guests.complete() && slices.Contains(members, http11) && cfg.Guests.expects(hello)
+		if guests {
+			own.ClientAuth = tls.RequestClientCert // a member shows its own as before; VerifyConnection decides
+			own.NextProtos = slices.Insert(slices.Clone(own.NextProtos), 0, http11)
+		}
 		own.VerifyConnection = func(state tls.ConnectionState) error {
 			m, err := admitPeer(&state, current(), gates)
-			if m != nil {
+			switch {
+			case m != nil:
 				guarded.watch(func() error { return stillMember(current(), m) })
+			case err != nil && guests && mayVisit(&state, err) && cfg.Guests.Open():
+				cfg.Guests.enter(guarded)
+				return nil
 			}
 			return err
 		}
 		return own, nil
 	}
 	return config
+}
+
+// mayVisit reports whether a peer that was not admitted, for the reason given, may be a guest: it shows no certificate, or one
+// that it has proved and that is nobody's here, and speaks nothing but HTTP/1.1.
+func mayVisit(state *tls.ConnectionState, reason error) bool {
+	unknown := len(state.PeerCertificates) == 0 || errors.As(reason, new(*StrangerError))
+	return unknown && !state.DidResume && state.Version == tls.VersionTLS13 &&
+		(state.NegotiatedProtocol == "" || state.NegotiatedProtocol == http11)
 }
 
 // strangerGates says by protocol when strangers may speak it.

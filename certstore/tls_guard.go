@@ -10,6 +10,7 @@ import (
 type guardedConn struct {
 	net.Conn
 	verdict atomic.Pointer[func() error]
+	guest   atomic.Pointer[Guest] // nil unless the peer is one
 }
 
 // watch sets the question. The function is called from several goroutines and must be fast.
@@ -32,7 +33,13 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	if err := c.check(); err != nil {
 		return 0, err
 	}
+	guest := c.guest.Load()
+	p, err := guest.bound(p)
+	if err != nil {
+		return 0, err
+	}
 	n, err := c.Conn.Read(p)
+	guest.count(n)
 	if errCheck := c.check(); errCheck != nil {
 		clear(p[:n])
 		return 0, errCheck
@@ -46,6 +53,15 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+// Close closes the connection, and tells of the end of a guest.
+func (c *guardedConn) Close() error {
+	err := c.Conn.Close()
+	if guest := c.guest.Load(); guest != nil {
+		guest.leave()
+	}
+	return err
 }
 
 // guardedListener wraps every connection that it accepts.

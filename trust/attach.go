@@ -24,6 +24,10 @@ import (
 //     handler.
 //   - Deadlines for the TLS handshake and the request header are set where srv has none (10 s).
 //
+// With a role of [Config.MicroCloud], srv.Handler becomes a guard in front of the handler that srv has by then, and joiners of that
+// format get in while the role is active, to its endpoints alone. A handler that is set later replaces the guard: then none gets in.
+// Requests without TLS are refused.
+//
 // Call it before srv serves, with srv.TLSConfig nil; then srv.ServeTLS(store.Guard(listener), "", ""), so that the
 // connections of a member that is removed end too. HTTP/2 stays on for members. Errors wrap [ErrConfig].
 func (s *Service) Attach(srv *http.Server) error {
@@ -33,10 +37,14 @@ func (s *Service) Attach(srv *http.Server) error {
 	if srv.TLSNextProto[Protocol] != nil {
 		return fmt.Errorf("%w: the server is attached already", ErrConfig)
 	}
-	srv.TLSConfig = s.store.ServerTLS(certstore.ServerTLSConfig{
+	config := certstore.ServerTLSConfig{
 		NextProtos: []string{"h2", "http/1.1"},
 		Strangers:  map[string]func() bool{Protocol: s.openToStrangers, IntroduceProtocol: s.inCluster},
-	})
+	}
+	if s.roles != (MicroCloudRoles{}) {
+		config.Guests = s.guardServer(srv)
+	}
+	srv.TLSConfig = s.store.ServerTLS(config)
 	if srv.TLSNextProto == nil {
 		srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 	}

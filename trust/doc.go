@@ -46,6 +46,9 @@
 // door.go the ways in, initiator.go hello and join, result.go everything after the approval, drain.go the wait for those who are owed it.
 // handshake.go and handshakes.go are what it remembers meanwhile. messages.go has the bodies, errors.go every error.
 //
+// MicroCloud-1.0, an older format, is spoken where Config.MicroCloud says so: guard.go stands before every handler and
+// microcloud_gates.go has its order of checks, for both roles; microcloud.go is the initiator's.
+//
 // Members exchange statements: members.go and reconcile.go are the two sides, exchange_messages.go the bodies, post.go a
 // call, ledger.go the set that is compared, replica.go what is taken in, newcomer.go how a machine that was admitted without
 // being told the cluster gets the whole set. run.go says when, with a worker for each member (worker.go), the news that it is

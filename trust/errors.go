@@ -93,6 +93,10 @@ var (
 	errRefuse    = errors.New("refused")
 	errMeaning   = errors.New("invalid message")
 	errHandshake = errors.New("the handshake is not known any more")
+
+	errMicrocloudSession = errors.New("nothing is open for the older format")
+	errMicrocloudSize    = errors.New("a body without length, or too large")
+	errMicrocloudBody    = errors.New("the body did not arrive")
 )
 
 // clip makes text from a peer safe to print: quoted and short.

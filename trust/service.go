@@ -12,6 +12,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
 	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/session"
 )
@@ -46,6 +47,8 @@ type Config struct {
 	// Drain is how long a rotation leaves requests under way, on connections that proved the former key, before that key is
 	// removed. Zero means 30 s, and negative is refused.
 	Drain time.Duration
+	// MicroCloud switches an older format on, per role. The zero value is off.
+	MicroCloud MicroCloudRoles
 }
 
 // Service is a member's side of microtrust: it opens trust sessions, answers joiners, and keeps the store in step with
@@ -72,9 +75,15 @@ type Service struct {
 	handshakes handshakes
 	strangers  *ratelimit.Table[*strangerConn, *strangerConn]
 
-	mu        sync.Mutex
-	current   *session.Session // the newest one; served until its grace period is over
-	switching bool             // no session may be opened: the certificate that joiners see is about to change
+	roles   MicroCloudRoles
+	deriver *microcloud.Deriver // for what is received and what is sent, so that its limits hold for both
+	guests  *ratelimit.Table[*certstore.Guest, guest]
+
+	mu          sync.Mutex
+	current     *session.Session // the newest one; served until its grace period is over
+	switching   bool             // no session may be opened: the certificate that joiners see is about to change
+	mcInitiator *MicroCloud      // the newest one; nil if there is none
+	mcJoiner    microcloudRole   // nil unless this machine waits for a confirmation
 }
 
 // NewService returns a service over the config's store. It opens nothing and starts nothing. Errors wrap [ErrConfig].
@@ -96,6 +105,10 @@ func NewService(cfg Config) (*Service, error) {
 	attempts, err := ratelimit.NewAttempts(cfg.Attempts)
 	if err != nil {
 		return nil, fmt.Errorf("%w: Attempts: %w", ErrConfig, err)
+	}
+	deriver, err := microcloud.NewDeriver(microcloud.DeriverConfig{})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -124,6 +137,10 @@ func NewService(cfg Config) (*Service, error) {
 		selectors:   selectors,
 		handshakes:  newHandshakes(limits.Handshakes),
 		strangers:   ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
+
+		roles:   cfg.MicroCloud,
+		deriver: deriver,
+		guests:  ratelimit.NewTable[*certstore.Guest, guest](limits.Connections),
 	}, nil
 }
 

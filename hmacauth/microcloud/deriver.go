@@ -87,56 +87,50 @@ func bound(setting string, n, def, limit int) (int, error) {
 	return n, nil
 }
 
-// NewKey draws a salt of [SaltSize] bytes and derives a key to sign with, once for as many bodies as there are. The errors are
-// [ErrPassphrase], [ErrRandom], [ErrBusy], and that of ctx if it ends before the derivation begins.
+// NewKey waits for a turn and takes it for [Turn.NewKey]. The errors are those of both.
 func (d *Deriver) NewKey(ctx context.Context, p Passphrase) (*Key, error) {
 	if p.IsZero() {
 		return nil, ErrPassphrase
 	}
-	if d.random == nil {
-		return nil, ErrBusy
+	turn, err := d.Wait(ctx)
+	if err != nil {
+		return nil, err
 	}
-	salt := make([]byte, SaltSize)
-	if _, err := io.ReadFull(d.random, salt); err != nil {
-		return nil, ErrRandom
-	}
-	return d.derive(ctx, p, salt)
+	defer turn.Done()
+	return turn.NewKey(p)
 }
 
-// Verify derives the key for the salt of h, once, and checks the code of the body, which is what was received, byte for byte. Nothing of
-// it may be decoded before Verify has returned nil. Whatever is refused without a derivation should be refused before: limit and
-// read the body first, so that a slow sender occupies no derivation. The errors are [ErrMAC]; and, when nothing was derived, [ErrPassphrase],
-// a [*HeaderError] for a header without a salt, [ErrBusy], and that of ctx if it ends before the derivation begins.
+// Verify waits for a turn and takes it for [Turn.Verify]. The errors are those of both.
 func (d *Deriver) Verify(ctx context.Context, p Passphrase, h Header, body []byte) error {
-	if p.IsZero() {
-		return ErrPassphrase
+	if err := checkVerify(p, h); err != nil {
+		return err
 	}
-	if h.salt == nil {
-		return &HeaderError{"a key is derived from the salt of a header, and this one has none"}
-	}
-	key, err := d.derive(ctx, p, h.salt)
+	turn, err := d.Wait(ctx)
 	if err != nil {
 		return err
 	}
-	return key.Verify(h, body)
+	defer turn.Done()
+	return turn.Verify(p, h, body)
 }
 
-// derive runs Argon2id when it is this caller's turn.
-func (d *Deriver) derive(ctx context.Context, p Passphrase, salt []byte) (*Key, error) {
+// Wait returns when it is this caller's turn to derive. Whoever has to look at something at that moment, such as a budget of wrong
+// proofs, does it between Wait and the derivation. The errors are [ErrBusy], and that of ctx if it ends before.
+func (d *Deriver) Wait(ctx context.Context) (*Turn, error) {
 	select {
 	case d.admitted <- struct{}{}:
 	default:
 		return nil, ErrBusy
 	}
-	defer func() { <-d.admitted }()
 	select {
 	case d.running <- struct{}{}:
 	case <-ctx.Done():
+		<-d.admitted
 		return nil, ctx.Err()
 	}
-	defer func() { <-d.running }()
+	turn := &Turn{deriver: d}
 	if err := ctx.Err(); err != nil { // both were ready
+		turn.Done()
 		return nil, err
 	}
-	return newKey(Version, salt, d.argon2id([]byte(p.text()), salt, argonTime, argonMemory, argonThreads, keySize)), nil
+	return turn, nil
 }

@@ -1,0 +1,75 @@
+package microcloud
+
+import (
+	"io"
+	"runtime"
+)
+
+// Turn is the right to one derivation. It comes from [Deriver.Wait], belongs to one goroutine, and holds a place that nobody else
+// gets until Done is called.
+type Turn struct {
+	deriver *Deriver
+	used    bool
+	ended   bool
+}
+
+// Done gives the place back. If something was derived, the memory that it took is collected first, so that the next derivation
+// does not come on top of it; that is a collection of the whole process and takes as long as its heap is large. Done may be called again.
+func (t *Turn) Done() {
+	if t.ended {
+		return
+	}
+	t.ended = true
+	if t.used {
+		runtime.GC()
+	}
+	<-t.deriver.running
+	<-t.deriver.admitted
+}
+
+// NewKey draws a salt of [SaltSize] bytes and derives a key to sign with, once for as many bodies as there are. The errors are
+// [ErrPassphrase], [ErrRandom], and [ErrBusy] for a turn that was used or has ended.
+func (t *Turn) NewKey(p Passphrase) (*Key, error) {
+	if p.IsZero() {
+		return nil, ErrPassphrase
+	}
+	salt := make([]byte, SaltSize)
+	if _, err := io.ReadFull(t.deriver.random, salt); err != nil {
+		return nil, ErrRandom
+	}
+	return t.derive(p, salt)
+}
+
+// Verify derives the key for the salt of h and checks the code of the body, which is what was received, byte for byte. Nothing of
+// it may be decoded before Verify has returned nil. Whatever is refused without a derivation should be refused before: limit and
+// read the body first, so that a slow sender occupies no derivation. The errors are [ErrMAC]; and, when nothing was derived,
+// [ErrPassphrase], a [*HeaderError] for a header without a salt, and [ErrBusy] for a turn that was used or has ended.
+func (t *Turn) Verify(p Passphrase, h Header, body []byte) error {
+	if err := checkVerify(p, h); err != nil {
+		return err
+	}
+	key, err := t.derive(p, h.salt)
+	if err != nil {
+		return err
+	}
+	return key.Verify(h, body)
+}
+
+func checkVerify(p Passphrase, h Header) error {
+	if p.IsZero() {
+		return ErrPassphrase
+	}
+	if h.salt == nil {
+		return &HeaderError{"a key is derived from the salt of a header, and this one has none"}
+	}
+	return nil
+}
+
+// derive runs Argon2id.
+func (t *Turn) derive(p Passphrase, salt []byte) (*Key, error) {
+	if t.used || t.ended {
+		return nil, ErrBusy
+	}
+	t.used = true
+	return newKey(Version, salt, t.deriver.argon2id([]byte(p.text()), salt, argonTime, argonMemory, argonThreads, keySize)), nil
+}
