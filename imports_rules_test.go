@@ -96,6 +96,11 @@ var importRules = map[string]importRule{
 		denied: noFiles,
 	},
 
+	"unattended": {
+		arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit", "discovery", "internal/strictyaml", "internal/wire"},
+		denied: slices.Concat(noNetwork, noDice),
+	},
+
 	"examples/internal/terminal": {arrows: []string{"trust", "session", "hmacauth", "certstore"}},
 
 	"examples/internal/client":       exampleRule,

@@ -170,6 +170,14 @@ func (v Value) Text() (string, error) {
 	return v.node.Value, nil
 }
 
+// Bool returns whether the value is true or false, written like that, or an *Error.
+func (v Value) Bool() (bool, error) {
+	if v.node == nil || v.node.Kind != yaml.ScalarNode || v.node.ShortTag() != "!!bool" || v.node.Value != "true" && v.node.Value != "false" {
+		return false, v.wrongKind("true or false")
+	}
+	return v.node.Value == "true", nil
+}
+
 func (v Value) wrongKind(wanted string) error {
 	if v.node == nil {
 		return v.Refuse("is missing")

@@ -132,3 +132,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestBool(t *testing.T) {
+	for text, want := range map[string]bool{"v: true": true, "v: false": false} {
+		got, err := value(t, text).Bool()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	for _, text := range []string{"v: 'true'", "v: yes", "v: True", "v: 1", "v:", "v: [true]", "v: {true: true}", "v: !!bool on"} {
+		_, err := value(t, text).Bool()
+		require.EqualError(t, err, "f.yaml:1: v must be true or false", text)
+	}
+	_, err := value(t, "w: true").Bool()
+	require.EqualError(t, err, "f.yaml:1: v is missing")
+}
+
+// value returns the field v of a text.
+func value(t *testing.T, text string) strictyaml.Value {
+	t.Helper()
+	top, err := strictyaml.Parse([]byte(text), "f.yaml")
+	require.NoError(t, err)
+	fields, err := top.Fields("v", "w")
+	require.NoError(t, err)
+	return fields["v"]
+}
