@@ -87,6 +87,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn, _ := r.Context().Value(guardedKey{}).(net.Conn)
 	visitor, visits := certstore.GuestOf(conn)
 	w.Header().Set("Connection", "close") // each request of a guest has a connection of its own, so none outlives its reason
+	// also for a body that nobody here reads: net/http reads what is left of it after the reply
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.limits.RequestTime))
 	if endpoint == "" || role == nil || err != nil && !visits {
 		writeEnvelope(w, errRefuse)
 		return

@@ -135,13 +135,12 @@ func (s *Service) reserveMicroCloud(x *exchange, secret microcloudSecret) (*rate
 	return s.attempts.Reserve(time.Now(), s.attempts.Name(secret.passphrase.Tag), secret.budget, x.source)
 }
 
-// microcloudBody reads the body within the time for a request. What a guest may send grows by what it announced.
+// microcloudBody reads the body, within the time for a request that the guard has set. What a guest may send grows by what it announced.
 func (s *Service) microcloudBody(x *exchange, visitor *certstore.Guest) error {
 	if visitor != nil {
 		visitor.Allow(x.r.ContentLength + x.r.ContentLength/8 + 1<<10) // TLS adds 22 bytes to each record
 	}
-	control := http.NewResponseController(x.w)
-	if control.SetReadDeadline(time.Now().Add(s.limits.RequestTime)) != nil || s.gateBody(x) != nil {
+	if s.gateBody(x) != nil {
 		return errMicrocloudBody
 	}
 	return nil

@@ -2,7 +2,7 @@ package microcloud
 
 import (
 	"io"
-	"runtime"
+	"runtime/debug"
 )
 
 // Turn is the right to one derivation. It comes from [Deriver.Wait], belongs to one goroutine, and holds a place that nobody else
@@ -13,15 +13,17 @@ type Turn struct {
 	ended   bool
 }
 
-// Done gives the place back. If something was derived, the memory that it took is collected first, so that the next derivation
-// does not come on top of it; that is a collection of the whole process and takes as long as its heap is large. Done may be called again.
+// Done gives the place back. If something was derived, the memory that it took is collected first and returned to the operating
+// system, so that the next derivation does not come on top of it: what is free and not returned need not be in one piece of the
+// size that the next one needs. That is a collection of the whole process and takes as long as its heap is large. Done may be
+// called again.
 func (t *Turn) Done() {
 	if t.ended {
 		return
 	}
 	t.ended = true
 	if t.used {
-		runtime.GC()
+		debug.FreeOSMemory()
 	}
 	<-t.deriver.running
 	<-t.deriver.admitted

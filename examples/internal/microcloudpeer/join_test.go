@@ -17,7 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const passphrase = "koala amulet bronze violin tulip"
+const (
+	passphrase = "koala amulet bronze violin tulip"
+	strong     = "83P27XWKbDczUyE7xaX3pgVfaEacfQ2qiQ0r6gPb" // nobody guesses it
+)
 
 // patience is how long a test waits for something that happens within a second on an idle machine.
 const patience = 30 * time.Second

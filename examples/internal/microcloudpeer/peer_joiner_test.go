@@ -15,6 +15,14 @@ type joiner struct {
 	*machine
 	shown *x509.Certificate // what the initiator's TLS showed
 	ends  chan ending
+
+	received signed // the newest confirmation, byte for byte
+}
+
+// signed is a body as it came, and the header that came with it.
+type signed struct {
+	body   []byte
+	header string
 }
 
 // ending is how a joiner's session ended: with the confirming intent, or with an error.
@@ -126,7 +134,8 @@ func (j *joiner) confirmed(r *http.Request) (intent, error) {
 	if err != nil {
 		return intent{}, err
 	}
-	if err := checkHeader(j.passphrase, r.Header.Get("Authorization"), body); err != nil {
+	j.received = signed{body, r.Header.Get("Authorization")} // before ends tells of it
+	if err := checkHeader(j.passphrase, j.received.header, body); err != nil {
 		return intent{}, err
 	}
 	var got intent

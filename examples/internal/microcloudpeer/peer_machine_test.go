@@ -72,6 +72,7 @@ type machine struct {
 	signer        *signer
 	certificate   tls.Certificate
 	protocols     []string // ALPN of its requests; nil like most in the field
+	source        net.IP   // where its requests come from; nil: chosen by the system
 	server        *http.Server
 }
 
@@ -194,7 +195,14 @@ func (m *machine) send(ctx context.Context, r request) (json.RawMessage, error) 
 func (m *machine) transport(pin *x509.Certificate, own bool) *http.Transport {
 	config := m.clientConfig(pin, own)
 	config.NextProtos = nil // the transport's to say
-	return &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: len(m.protocols) > 0}
+	return &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: len(m.protocols) > 0, DialContext: m.dialer().DialContext}
+}
+
+func (m *machine) dialer() *net.Dialer {
+	if m.source == nil {
+		return &net.Dialer{}
+	}
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: m.source}}
 }
 
 // clientConfig accepts the pinned certificate alone, or whoever answers when there is none.
@@ -220,7 +228,7 @@ var errOtherCertificate = errors.New("the other side shows another certificate")
 
 // shownBy opens TLS without verifying, says nothing, and returns the certificate that was shown.
 func (m *machine) shownBy(ctx context.Context, address string) (*x509.Certificate, error) {
-	conn, err := (&tls.Dialer{Config: m.clientConfig(nil, false)}).DialContext(ctx, "tcp", withPort(address))
+	conn, err := (&tls.Dialer{NetDialer: m.dialer(), Config: m.clientConfig(nil, false)}).DialContext(ctx, "tcp", withPort(address))
 	if err != nil {
 		return nil, err
 	}
