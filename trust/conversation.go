@@ -160,7 +160,7 @@ func (d *dialer) postOnce(ctx context.Context, endpoint, authorization string, b
 	}
 	resp, err := d.transport.RoundTrip(r) // follows no redirect, keeps no cookie, knows no proxy
 	if err != nil {
-		return raw, 0, roundTripError(err)
+		return raw, 0, roundTripError(err, ErrNotMicrotrust)
 	}
 	defer resp.Body.Close()
 	d.seen()
@@ -191,14 +191,14 @@ func retryAfter(value string) time.Duration {
 }
 
 // roundTripError sorts what the transport says: what dial and verify decided stays, alerts are read, and whatever
-// else happens to a connection means that the initiator cannot be reached.
-func roundTripError(err error) error {
+// else happens to a connection means that the initiator cannot be reached. foreign is as for tlsError.
+func roundTripError(err, foreign error) error {
 	var mismatch *FingerprintError
 	if errors.As(err, &mismatch) {
 		return mismatch
 	}
 	final := []error{
-		ErrNotMicrotrust, ErrNoSession, ErrCertificateNotAsked, ErrServerChanged, ErrConfig, ErrUnreachable,
+		foreign, ErrNoSession, ErrCertificateNotAsked, ErrServerChanged, ErrConfig, ErrUnreachable,
 		certstore.ErrValidity, certstore.ErrCertificate,
 	}
 	for _, ours := range final {
@@ -207,7 +207,7 @@ func roundTripError(err error) error {
 		}
 	}
 	if errors.Is(err, certstore.ErrConnection) {
-		return fmt.Errorf("%w: %w", ErrNotMicrotrust, err)
+		return fmt.Errorf("%w: %w", foreign, err)
 	}
-	return tlsError(err)
+	return tlsError(err, foreign)
 }

@@ -84,7 +84,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		return nil, roundTripError(err)
+		return nil, roundTripError(err, ErrNotMicrotrust)
 	}
 	if !asked() {
 		conn.Close()
@@ -121,20 +121,23 @@ func (d *dialer) restart() {
 	}
 }
 
-// tlsError says what a broken connection means here. crypto/tls tells the alerts of the other side apart by their text alone,
-// which is the reason for looking at it; an alert that is not recognised leaves the initiator unreachable.
-func tlsError(err error) error {
+// tlsError says what a broken connection means here, and foreign is what it means that the server speaks something else.
+// crypto/tls tells the alerts of the other side apart by their text alone, which is the reason for looking at it; an alert
+// that is not recognised leaves the initiator unreachable.
+func tlsError(err, foreign error) error {
 	means := ErrUnreachable
 	var op *net.OpError
 	switch {
 	case errors.As(err, new(tls.RecordHeaderError)):
-		means = ErrNotMicrotrust
+		means = foreign
 	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Error(), "no application protocol"):
-		means = ErrNotMicrotrust
+		means = foreign
 	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Error(), "protocol version"):
-		means = ErrNotMicrotrust
+		means = foreign
 	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Error(), "bad certificate"):
 		means = ErrNoSession
+	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Error(), "certificate required"):
+		means = ErrNoSession // it lets in members alone
 	}
 	return fmt.Errorf("%w: %w", means, err)
 }

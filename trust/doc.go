@@ -47,7 +47,9 @@
 // handshake.go and handshakes.go are what it remembers meanwhile. messages.go has the bodies, errors.go every error.
 //
 // MicroCloud-1.0, an older format, is spoken where Config.MicroCloud says so: guard.go stands before every handler and
-// microcloud_gates.go has its order of checks, for both roles; microcloud.go is the initiator's.
+// microcloud_gates.go has its order of checks, for both roles; microcloud.go is the initiator's. The joiner's is told in
+// microcloud_join.go, in the method run: microcloud_join_call.go makes its requests, microcloud_join_heard.go takes what the
+// initiator sends, microcloud_join_set.go has the member set.
 //
 // Members exchange statements: members.go and reconcile.go are the two sides, exchange_messages.go the bodies, post.go a
 // call, ledger.go the set that is compared, replica.go what is taken in, newcomer.go how a machine that was admitted without

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
 )
 
 // Errors of the initiator's side and of configuration.
@@ -39,6 +40,14 @@ var (
 	ErrNoSession = errors.New("trust: no trust session is open at that address (or this machine's certificate is not acceptable there)")
 	// ErrNotMicrotrust says that the server does not offer the join protocol.
 	ErrNotMicrotrust = errors.New("trust: the server at that address does not speak " + Protocol)
+	// ErrNotMicroCloud says that the server does not offer MicroCloud-1.0. From [Service.JoinMicroCloud].
+	ErrNotMicroCloud = errors.New("trust: the server at that address does not speak " + microcloud.Version)
+	// ErrAlreadyOffered says that the initiator has an intent of this machine's certificate already, from an earlier attempt in
+	// the same session; the format allows one. From [Service.JoinMicroCloud].
+	ErrAlreadyOffered = errors.New("trust: the initiator has an intent of this machine in this session already; open a new session there")
+	// ErrNoMemberSet says that the initiator has confirmed this machine, and keeps no member set that this machine could join.
+	// From [Service.JoinMicroCloud] without Found; nothing was stored.
+	ErrNoMemberSet = errors.New("trust: the initiator keeps no member set of ours; with Found this machine founds a cluster of its own that trusts it")
 	// ErrRefused is the one answer that strangers get: the passphrase is wrong, or its attempts are used up, or something
 	// between the machines terminates TLS, so that the two sides see different certificates.
 	ErrRefused = errors.New("trust: refused: the passphrase is wrong or no longer accepted, or something between the machines terminates TLS")
@@ -92,6 +101,7 @@ var errUnproven = errors.New("trust: the peer's certificate is not that of a mem
 var (
 	errRefuse    = errors.New("refused")
 	errMeaning   = errors.New("invalid message")
+	errTooLarge  = errors.New("trust: a reply is too large")
 	errHandshake = errors.New("the handshake is not known any more")
 
 	errMicrocloudSession = errors.New("nothing is open for the older format")

@@ -33,7 +33,7 @@ func post(ctx context.Context, send func(*http.Request) (*http.Response, error),
 	case err != nil:
 		return nil, err
 	case len(reply) > most:
-		return nil, fmt.Errorf("trust: the reply of %s is larger than %d bytes", host, most)
+		return nil, fmt.Errorf("%w: that of %s has more than %d bytes", errTooLarge, host, most)
 	case resp.StatusCode != http.StatusOK:
 		return nil, &statusError{name: host, text: string(reply), status: resp.StatusCode}
 	}

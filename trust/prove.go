@@ -23,7 +23,7 @@ const (
 // prove sends this side's proof with the intent and verifies the initiator's. This side goes first, so whoever answers
 // can test one guess with it: the attempt is counted from before it is sent until a verified answer is there.
 func (j *joiner) prove(ctx context.Context, c *conversation) (Initiator, error) {
-	attempt, err := j.reserve(ctx)
+	attempt, err := reserveAttempt(ctx, j.cfg.Attempts, j.tag)
 	if err != nil {
 		return Initiator{}, err
 	}
@@ -50,10 +50,10 @@ func (j *joiner) prove(ctx context.Context, c *conversation) (Initiator, error) 
 	return other, nil
 }
 
-// reserve counts an attempt, after the back-off that earlier ones earned.
-func (j *joiner) reserve(ctx context.Context) (*ratelimit.Reservation, error) {
+// reserveAttempt counts an attempt with a passphrase, after the back-off that earlier ones earned.
+func reserveAttempt(ctx context.Context, attempts *ratelimit.Attempts, tag [32]byte) (*ratelimit.Reservation, error) {
 	for {
-		attempt, err := j.cfg.Attempts.Reserve(time.Now(), j.tag, joinerBudget, netip.Addr{})
+		attempt, err := attempts.Reserve(time.Now(), tag, joinerBudget, netip.Addr{})
 		var limited *ratelimit.LimitedError
 		switch {
 		case err == nil:
@@ -141,19 +141,8 @@ func poll(ctx context.Context, c *conversation) (resultReply, error) {
 // abort tells the initiator why this side leaves, unless it is the initiator who ended it, and returns the reason. It
 // works when ctx has ended, which is the usual reason.
 func (j *joiner) abort(ctx context.Context, c *conversation, reason error) error {
-	text := ""
-	switch {
-	case ctx.Err() != nil:
-		text = "the joining side was interrupted"
-	case errors.Is(reason, ErrNotVerified):
-		text = "the fingerprint was not confirmed on the joining side"
-	case errors.Is(reason, ErrMemberSet):
-		text = "the member set was not valid on the joining side"
-	case errors.Is(reason, certstore.ErrOtherCluster):
-		text = "the joining side is in another cluster"
-	case errors.Is(reason, errStore):
-		text = "the joining side could not store the member set"
-	default:
+	text := farewell(ctx, reason)
+	if text == "" {
 		return reason
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
@@ -166,4 +155,21 @@ func (j *joiner) abort(ctx context.Context, c *conversation, reason error) error
 		c.call(ctx, hmacauth.EndpointAbort, abortRequest{Reason: text}, 0)
 	}
 	return reason
+}
+
+// farewell is what the initiator is told when this side leaves for that reason; nothing if it knows already.
+func farewell(ctx context.Context, reason error) string {
+	switch {
+	case ctx.Err() != nil:
+		return "the joining side was interrupted"
+	case errors.Is(reason, ErrNotVerified):
+		return "the fingerprint was not confirmed on the joining side"
+	case errors.Is(reason, ErrMemberSet):
+		return "the member set was not valid on the joining side"
+	case errors.Is(reason, certstore.ErrOtherCluster):
+		return "the joining side is in another cluster"
+	case errors.Is(reason, errStore):
+		return "the joining side could not store the member set"
+	}
+	return ""
 }
