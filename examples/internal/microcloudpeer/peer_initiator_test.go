@@ -141,7 +141,7 @@ func (i *initiator) stopped(w http.ResponseWriter, r *http.Request) {
 // confirm sends this machine's intent to a joiner, pinned to the certificate of the joiner's own.
 func (i *initiator) confirm(ctx context.Context, to intent, own bool) error {
 	body := i.intent()
-	return i.confirmWith(ctx, to, own, body, i.signer.header(body))
+	return i.confirmWith(ctx, to, own, body, i.sign(body))
 }
 
 func (i *initiator) confirmWith(ctx context.Context, to intent, own bool, body []byte, header string) error {

@@ -76,7 +76,7 @@ func (j *joiner) meet(ctx context.Context, address string) (name string, err err
 // offer sends this machine's intent to the initiator that it met.
 func (j *joiner) offer(ctx context.Context, address string) error {
 	body := j.intent()
-	return j.offerWith(ctx, address, body, j.signer.header(body))
+	return j.offerWith(ctx, address, body, j.sign(body))
 }
 
 func (j *joiner) offerWith(ctx context.Context, address string, body []byte, header string) error {

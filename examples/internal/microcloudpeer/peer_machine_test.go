@@ -69,7 +69,7 @@ type machine struct {
 	name, address string
 	services      map[string]string
 	passphrase    string
-	signer        *signer
+	salt          []byte
 	certificate   tls.Certificate
 	protocols     []string // ALPN of its requests; nil like most in the field
 	source        net.IP   // where its requests come from; nil: chosen by the system
@@ -82,7 +82,7 @@ func newMachine(name, passphrase string, services map[string]string) (*machine, 
 	if err != nil {
 		return nil, err
 	}
-	return &machine{name: name, services: services, passphrase: passphrase, signer: &signer{passphrase: passphrase}, certificate: certificate}, nil
+	return &machine{name: name, services: services, passphrase: passphrase, salt: newSalt(), certificate: certificate}, nil
 }
 
 // newCertificate makes a self-signed server certificate like those in the field: P-384, ten years, for servers alone.
@@ -149,6 +149,9 @@ func (m *machine) intent() []byte {
 	}
 	return body
 }
+
+// sign returns the header for a body, under this machine's passphrase.
+func (m *machine) sign(body []byte) string { return sign(m.passphrase, m.salt, body) }
 
 // request is one request to another daemon.
 type request struct {

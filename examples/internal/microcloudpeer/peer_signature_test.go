@@ -17,9 +17,18 @@ import (
 
 const schemeVersion = "MicroCloud-1.0"
 
+// derived has the keys that were derived, by passphrase and salt, since each takes 64 MiB and a tenth of a second.
+var derived sync.Map
+
 // deriveKey is Argon2id with the parameters of the scheme: 3 passes over 64 MiB with 4 threads, 32 bytes.
 func deriveKey(passphrase string, salt []byte) []byte {
-	return argon2.IDKey([]byte(passphrase), salt, 3, 64*1024, 4, 32)
+	name := [2]string{passphrase, string(salt)}
+	if key, ok := derived.Load(name); ok {
+		return key.([]byte)
+	}
+	key := argon2.IDKey([]byte(passphrase), salt, 3, 64*1024, 4, 32)
+	derived.Store(name, key)
+	return key
 }
 
 func computeMAC(key, body []byte) []byte {
@@ -28,21 +37,16 @@ func computeMAC(key, body []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// signer makes headers for one passphrase. A salt is chosen once, since a key costs 64 MiB.
-type signer struct {
-	passphrase string
-	once       sync.Once
-	salt, key  []byte
+// sign returns the value of Authorization for a body.
+func sign(passphrase string, salt, body []byte) string {
+	return schemeVersion + " " + hex.EncodeToString(salt) + ":" + hex.EncodeToString(computeMAC(deriveKey(passphrase, salt), body))
 }
 
-// header returns the value of Authorization for a body.
-func (s *signer) header(body []byte) string {
-	s.once.Do(func() {
-		s.salt = make([]byte, 16)
-		rand.Read(s.salt)
-		s.key = deriveKey(s.passphrase, s.salt)
-	})
-	return schemeVersion + " " + hex.EncodeToString(s.salt) + ":" + hex.EncodeToString(computeMAC(s.key, body))
+// newSalt returns the 16 random bytes that a sender chooses.
+func newSalt() []byte {
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	return salt
 }
 
 // refusal is an answer other than success: a status and the text of the format.

@@ -37,7 +37,8 @@ type attempt struct {
 func testRefusals(t *testing.T, at site) {
 	const parse = "Failed to parse Authorization header: "
 	header := func(value string) func(*attempt) { return func(a *attempt) { a.header = value } }
-	salt := strings.Repeat("ab", 16)
+	salt := newSalt()
+	digits := hex.EncodeToString(salt)
 	tests := []struct {
 		request string
 		change  func(*attempt)
@@ -51,25 +52,24 @@ func testRefusals(t *testing.T, at site) {
 		}, 0, ""},
 		{"no Authorization header", header(""), 400, "Authorization header is missing"},
 		{"a version alone", header("MicroCloud-1.0"), 400, parse},
-		{"no code", header("MicroCloud-1.0 " + salt), 400, parse},
-		{"an empty salt", header("MicroCloud-1.0 :" + salt), 400, parse},
-		{"an empty code", header("MicroCloud-1.0 " + salt + ":"), 400, parse},
-		{"a salt that is not hexadecimal", header("MicroCloud-1.0 nonhex:" + salt), 400, parse},
-		{"a code that is not hexadecimal", header("MicroCloud-1.0 " + salt + ":nonhex"), 400, parse},
+		{"no code", header("MicroCloud-1.0 " + digits), 400, parse},
+		{"an empty salt", header("MicroCloud-1.0 :" + digits), 400, parse},
+		{"an empty code", header("MicroCloud-1.0 " + digits + ":"), 400, parse},
+		{"a salt that is not hexadecimal", header("MicroCloud-1.0 nonhex:" + digits), 400, parse},
+		{"a code that is not hexadecimal", header("MicroCloud-1.0 " + digits + ":nonhex"), 400, parse},
 		{"another scheme version", func(a *attempt) { a.header = strings.Replace(a.header, "-1.0", "-2.0", 1) }, 400,
 			`Authorization header uses version "MicroCloud-2.0" but expected "MicroCloud-1.0"`},
-		{"another passphrase", func(a *attempt) { a.header = (&signer{passphrase: "not " + at.passphrase}).header(a.body) }, 403, "Invalid HMAC"},
+		{"another passphrase", func(a *attempt) { a.header = sign("not "+at.passphrase, newSalt(), a.body) }, 403, "Invalid HMAC"},
 		{"a newline after the body", func(a *attempt) { a.body = append(a.body, '\n') }, 403, "Invalid HMAC"},
 		{"another body", func(a *attempt) { a.body = bytes.Replace(a.body, []byte("micro"), []byte("macro"), 1) }, 403, "Invalid HMAC"},
-		{"a service in another version", sign(func(i *intent) { i.Services = map[string]string{"LXD": "5.21.1"} }), 400,
+		{"a service in another version", changed(func(i *intent) { i.Services = map[string]string{"LXD": "5.21.1"} }), 400,
 			`Rejecting peer "$name" due to invalid LXD version. (Want: "5.21.2", Detected: "5.21.1")`},
-		{"a missing service", sign(func(i *intent) { i.Services = map[string]string{"MicroOVN": "24.03.2"} }), 400,
+		{"a missing service", changed(func(i *intent) { i.Services = map[string]string{"MicroOVN": "24.03.2"} }), 400,
 			`Rejecting peer "$name" due to missing services (LXD)`},
 	}
-	key := &signer{passphrase: at.passphrase}
 	for n, tt := range tests {
 		t.Run(tt.request, func(t *testing.T) {
-			a := newAttempt(t, at, key, n)
+			a := newAttempt(t, at, salt, n)
 			tt.change(a)
 			err := a.send(t, at)
 			if tt.status == 0 {
@@ -91,23 +91,23 @@ func testRefusals(t *testing.T, at site) {
 	}
 }
 
-// newAttempt makes the n-th machine that asks to join, and what it sends. The key is shared, since deriving one is dear.
-func newAttempt(t *testing.T, at site, key *signer, n int) *attempt {
+// newAttempt makes the n-th machine that asks to join, and what it sends. The salt is shared, since deriving a key is dear.
+func newAttempt(t *testing.T, at site, salt []byte, n int) *attempt {
 	t.Helper()
 	j := openJoiner(t, "micro1"+hex.EncodeToString([]byte{byte(n)}), at.passphrase, siteServices())
-	j.signer = key
+	j.salt = salt
 	a := &attempt{joiner: j, body: j.intent()}
 	require.NoError(t, json.Unmarshal(a.body, &a.intent))
-	a.header = key.header(a.body)
+	a.header = j.sign(a.body)
 	return a
 }
 
-// sign changes the intent and signs it as it is then.
-func sign(change func(*intent)) func(*attempt) {
+// changed changes the intent and signs it as it is then.
+func changed(change func(*intent)) func(*attempt) {
 	return func(a *attempt) {
 		change(&a.intent)
 		a.body, _ = json.Marshal(a.intent)
-		a.header = a.joiner.signer.header(a.body)
+		a.header = a.joiner.sign(a.body)
 	}
 }
 
@@ -118,6 +118,6 @@ func (a *attempt) send(t *testing.T, at site) error {
 
 // testNoSession: an initiator whose session is over says so.
 func testNoSession(t *testing.T, at site) {
-	a := newAttempt(t, at, &signer{passphrase: at.passphrase}, 99)
+	a := newAttempt(t, at, newSalt(), 99)
 	requireRefusal(t, a.send(t, at), 400, "No active session")
 }
