@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,12 +79,12 @@ type machine struct {
 	dir   string
 	store *certstore.Store
 	svc   *trust.Service
+	dead  context.Context
 	stop  func() // ends everything at once, as a dying machine does; more calls do nothing
 
 	mu       sync.Mutex
 	progress []unattended.Progress
 	news     chan struct{}
-	told     func(unattended.Progress)
 }
 
 // start starts a new machine's daemon.
@@ -113,11 +114,14 @@ func (s *site) startIn(dir, name string) *machine {
 	var running sync.WaitGroup
 	running.Go(func() { server.ServeTLS(m.store.Guard(ln), "", "") })
 	running.Go(func() { m.svc.Run(ctx) })
+	dead, die := context.WithCancel(context.Background())
+	m.dead = dead
 	m.stop = sync.OnceFunc(func() {
 		cancel()
 		server.Close()
 		running.Wait()
 		m.store.Close()
+		die() // what a Run of the plan does now has no effect any more
 	})
 	t.Cleanup(m.stop)
 	return m
@@ -139,7 +143,10 @@ func (m *machine) runWith(ctx context.Context, part unattended.Machine) <-chan o
 	plan := m.site.plan()
 	part.Store, part.Service, part.Addresses, part.Progress = m.store, m.svc, []string{m.site.addr[m.name]}, m.note
 	done := make(chan outcome, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(m.dead, cancel)
 	go func() {
+		defer cancel()
 		report, err := plan.Run(ctx, part)
 		done <- outcome{report, err}
 	}()
@@ -154,7 +161,7 @@ func (m *machine) note(p unattended.Progress) {
 	m.news = make(chan struct{})
 }
 
-// await waits for a report of progress.
+// await waits for a report of progress, behind the one that was awaited last.
 func (m *machine) await(what string, match func(unattended.Progress) bool) {
 	m.t.Helper()
 	timer := time.NewTimer(30 * time.Second)
@@ -162,9 +169,13 @@ func (m *machine) await(what string, match func(unattended.Progress) bool) {
 	for {
 		m.mu.Lock()
 		seen, news := m.progress, m.news
+		m.progress = nil
 		m.mu.Unlock()
-		for _, p := range seen {
+		for i, p := range seen {
 			if match(p) {
+				m.mu.Lock()
+				m.progress = append(slices.Clone(seen[i+1:]), m.progress...)
+				m.mu.Unlock()
 				return
 			}
 		}
@@ -176,20 +187,20 @@ func (m *machine) await(what string, match func(unattended.Progress) bool) {
 	}
 }
 
-// awaitMissing waits until the machine reports that exactly these are missing, for that reason.
-func (m *machine) awaitMissing(why unattended.Why, names ...string) {
+// awaitMissing waits until the machine reports that exactly these are missing: each name with a reason behind it.
+func (m *machine) awaitMissing(want ...string) {
 	m.t.Helper()
-	m.await("that "+strings.Join(names, ", ")+" "+why.String(), func(p unattended.Progress) bool {
-		if len(p.Missing) != len(names) {
-			return false
-		}
-		for i, missing := range p.Missing {
-			if missing.Name != names[i] || missing.Why != why {
-				return false
-			}
-		}
-		return true
+	m.await(strings.Join(want, "; "), func(p unattended.Progress) bool {
+		return p.Missing != nil && slices.Equal(want, listed(p.Missing))
 	})
+}
+
+// listed returns names with reasons.
+func listed(missing []unattended.Missing) (out []string) {
+	for _, m := range missing {
+		out = append(out, m.Name+" "+m.Why.String())
+	}
+	return out
 }
 
 // ended waits for the end of a run.

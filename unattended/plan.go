@@ -2,6 +2,7 @@ package unattended
 
 import (
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -89,8 +90,12 @@ func (p *Plan) misfit(o session.Offer) string {
 		return "its fingerprint is not the one in the file"
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.services)) {
-		if have, ok := o.Intent.Services[name]; !ok || have != p.services[name] {
-			return (&session.ServiceMismatchError{Service: name, Want: p.services[name], Have: have}).Error()
+		have, ok := o.Intent.Services[name]
+		switch {
+		case !ok:
+			return fmt.Sprintf("service %s must be %s, and is not there", name, p.services[name])
+		case have != p.services[name]:
+			return fmt.Sprintf("service %s must be %s, and is %s", name, p.services[name], have)
 		}
 	}
 	return ""
