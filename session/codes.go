@@ -31,6 +31,7 @@ func codes() []codedError {
 		{"denied", ErrDenied},
 		{"aborted", ErrAborted},
 		{"superseded", ErrSuperseded},
+		{"duplicate", ErrDuplicate},
 		{"removed", ErrRemoved},
 		{"invitation-used", ErrInvitationUsed},
 		{"invitation-revoked", ErrInvitationRevoked},

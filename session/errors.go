@@ -32,6 +32,8 @@ var (
 	ErrAborted = errors.New("session: the joiner left")
 	// ErrSuperseded is the cause of an offer whose certificate made another offer.
 	ErrSuperseded = errors.New("session: the joiner made another offer")
+	// ErrDuplicate is the reason of Propose for an offer of the protocol MicroCloud whose certificate made an offer before.
+	ErrDuplicate = errors.New("session: the certificate has made an offer in this session")
 	// ErrAdmission is the cause when the admission of an approved offer could not be stored.
 	ErrAdmission = errors.New("session: the admission could not be stored")
 	// ErrRemoved is the reason of Propose for a key that was removed from the cluster, and the cause when that happened while
@@ -98,7 +100,7 @@ func (e *AbortedError) Unwrap() error { return ErrAborted }
 // itself, and precise. A refused offer leaves no trace in the session.
 type RefusedError struct {
 	// Reason is never nil. It matches ErrClosed, ErrRemoved, ErrLimitReached, ErrUnwantedName, ErrUnwantedFingerprint,
-	// ErrServiceMismatch, or ErrSuperseded for an offer that failed and made room for another while it was decided upon.
+	// ErrServiceMismatch, ErrDuplicate, or ErrSuperseded for an offer that failed and made room for another while it was decided upon.
 	Reason error
 }
 

@@ -20,12 +20,23 @@ import (
 // It returns a *RefusedError with the precise reason when the session does not take the offer, a *FieldError for an
 // intent that breaks a rule, and otherwise nil with the state.
 func (s *Session) Propose(ctx context.Context, o Offer) (State, error) {
-	o, err := NewOffer(o.Certificate, o.Intent)
-	if err != nil {
-		return StateUnknown, err
+	state, decide, err := s.Register(o)
+	if err != nil || decide == nil {
+		return state, err
 	}
+	return decide(ctx)
+}
+
+// Register is Propose without asking the policy, for a joiner that must have its answer before it is decided upon. If the
+// policy is to be asked, decide is not nil: it does so, and returns what Propose would have. It must be called, once.
+func (s *Session) Register(o Offer) (state State, decide func(context.Context) (State, error), err error) {
+	protocol := o.Protocol
+	if o, err = NewOffer(o.Certificate, o.Intent); err != nil {
+		return StateUnknown, nil, err
+	}
+	o.Protocol = protocol
 	if s.hooks.Removed != nil && s.hooks.Removed(o) {
-		return StateUnknown, &RefusedError{ErrRemoved}
+		return StateUnknown, nil, &RefusedError{ErrRemoved}
 	}
 	in := inputPropose
 	if s.hooks.Admitted != nil && s.hooks.Admitted(o) {
@@ -34,9 +45,9 @@ func (s *Session) Propose(ctx context.Context, o Offer) (State, error) {
 	id := o.ID()
 	state, ask, err := s.take(id, o, in)
 	if err != nil || !ask {
-		return state, err
+		return state, nil, err
 	}
-	return s.askPolicy(ctx, id, o)
+	return state, func(ctx context.Context) (State, error) { return s.askPolicy(ctx, id, o) }, nil
 }
 
 // take puts the offer into the list and reports whether the policy is to be asked.
@@ -65,6 +76,9 @@ func (s *Session) take(id OfferID, o Offer, in input) (state State, ask bool, er
 
 // admissible returns why the session does not take the offer now, or nil. e is nil for an offer that it does not list.
 func (s *Session) admissible(e *entry, o Offer, in input, now time.Time) error {
+	if o.Protocol == MicroCloud && s.count(func(e *entry) bool { return e.Fingerprint == o.Fingerprint() }) > 0 {
+		return ErrDuplicate // whoever knows the passphrase can name anybody's certificate
+	}
 	member := e != nil && e.State.holdsPlace()
 	if s.cause != nil {
 		if member && now.Before(s.graceEnd) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -74,6 +75,9 @@ func (s *Session) ID() [16]byte { return s.id }
 
 // Passphrase returns the secret that joiners prove. It prints as redacted; show it with its method Reveal.
 func (s *Session) Passphrase() hmacauth.Passphrase { return s.passphrase() }
+
+// Services returns a copy of what Config.Services requires; nil if that is nothing.
+func (s *Session) Services() map[string]string { return maps.Clone(s.cfg.Services) }
 
 // Deadline returns when the session expires. It carries the monotonic clock.
 func (s *Session) Deadline() time.Time { return s.deadline }

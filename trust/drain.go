@@ -10,11 +10,26 @@ func (s *Service) Drain(ctx context.Context) error {
 	for {
 		h, changed := s.handshakes.nextOwed()
 		if h == nil {
-			return nil
+			return s.drainCouriers(ctx)
 		}
 		select {
 		case <-h.heard:
 		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// drainCouriers waits for the joiners of the older format, which are told and do not ask.
+func (s *Service) drainCouriers(ctx context.Context) error {
+	for {
+		c := s.couriers.next()
+		if c == nil {
+			return nil
+		}
+		select {
+		case <-c.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -26,6 +26,10 @@ var (
 	ErrRemoved = errors.New("trust: this machine was removed from the cluster")
 	// ErrNoMajority says that this machine has not been in contact with most of the cluster lately. From [Service.Standing].
 	ErrNoMajority = errors.New("trust: no contact with most of the cluster lately")
+	// ErrWeakPassphrase says that a given passphrase is too weak for a format in which it can be guessed offline. From
+	// [Service.OpenMicroCloud].
+	ErrWeakPassphrase = errors.New("trust: the passphrase looks too weak for MicroCloud-1.0, where it can be guessed offline; " +
+		"leave it out, so that one is generated, or insist on it")
 	// ErrSessionOpen says that a passphrase session is open already; there is one at a time. From [Service.Open].
 	ErrSessionOpen = errors.New("trust: a trust session is open already")
 )
@@ -106,6 +110,7 @@ var (
 
 	errMicrocloudSession = errors.New("nothing is open for the older format")
 	errMicrocloudSize    = errors.New("a body without length, or too large")
+	errOtherCertificate  = errors.New("it has another certificate")
 	errMicrocloudBody    = errors.New("the body did not arrive")
 )
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -34,6 +35,9 @@ func (s *Service) guardServer(srv *http.Server) *certstore.Guests {
 		g.next = http.DefaultServeMux
 	}
 	srv.Handler = g
+	s.mu.Lock()
+	s.guards = append(s.guards, g)
+	s.mu.Unlock()
 	srv.DisableGeneralOptionsHandler = true // it would answer "OPTIONS *" before the guard
 	before := srv.ConnContext
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -48,8 +52,15 @@ func (s *Service) guardServer(srv *http.Server) *certstore.Guests {
 type guardedKey struct{}
 
 // open tells the TLS layer whether guests may come in.
-func (g *guard) open() bool {
-	return g.service.microcloudRole() != nil && g.srv.Handler == http.Handler(g)
+func (g *guard) open() bool { return g.inPlace() && g.service.microcloudRole() != nil }
+
+func (g *guard) inPlace() bool { return g.srv.Handler == http.Handler(g) }
+
+// guarded reports whether a server that guests can reach stands behind a guard.
+func (s *Service) guarded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.guards, (*guard).inPlace)
 }
 
 // enterGuest counts a guest's connection, in a table like that of strangers on the join protocol, and sets its deadline.

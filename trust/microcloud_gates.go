@@ -26,21 +26,16 @@ type microcloudRole interface {
 	name() (string, bool)                                                  // for the name endpoint, if this role has it
 }
 
-// microcloudSecret is a passphrase and how many wrong proofs of it there may be in all.
-type microcloudSecret struct {
-	passphrase microcloud.Passphrase
-	budget     ratelimit.Budget
-}
-
 // microcloudRole returns the role that is active; nil for none. A joiner's comes first: it is waited for.
 func (s *Service) microcloudRole() microcloudRole {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	initiator, joiner := s.mcInitiator, s.mcJoiner
+	s.mu.Unlock()
 	switch {
-	case s.mcJoiner != nil:
-		return s.mcJoiner
-	case s.mcInitiator != nil && takesProofs(s.mcInitiator.open):
-		return s.mcInitiator
+	case joiner != nil:
+		return joiner
+	case initiator != nil && initiator.active():
+		return initiator
 	}
 	return nil
 }

@@ -75,13 +75,15 @@ type Service struct {
 	handshakes handshakes
 	strangers  *ratelimit.Table[*strangerConn, *strangerConn]
 
-	roles   MicroCloudRoles
-	deriver *microcloud.Deriver // for what is received and what is sent, so that its limits hold for both
-	guests  *ratelimit.Table[*certstore.Guest, guest]
+	roles    MicroCloudRoles
+	deriver  *microcloud.Deriver // for what is received and what is sent, so that its limits hold for both
+	guests   *ratelimit.Table[*certstore.Guest, guest]
+	couriers couriers
 
 	mu          sync.Mutex
 	current     *session.Session // the newest one; served until its grace period is over
 	switching   bool             // no session may be opened: the certificate that joiners see is about to change
+	guards      []*guard         // of the servers that were attached
 	mcInitiator *MicroCloud      // the newest one; nil if there is none
 	mcJoiner    microcloudRole   // nil unless this machine waits for a confirmation
 }
@@ -138,9 +140,10 @@ func NewService(cfg Config) (*Service, error) {
 		handshakes:  newHandshakes(limits.Handshakes),
 		strangers:   ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
 
-		roles:   cfg.MicroCloud,
-		deriver: deriver,
-		guests:  ratelimit.NewTable[*certstore.Guest, guest](limits.Connections),
+		roles:    cfg.MicroCloud,
+		deriver:  deriver,
+		guests:   ratelimit.NewTable[*certstore.Guest, guest](limits.Connections),
+		couriers: couriers{all: map[session.OfferID]*courier{}},
 	}, nil
 }
 
@@ -186,6 +189,11 @@ func (s *Service) follow(ctx context.Context, opened *session.Session) {
 
 // admit makes the approved offer a member, durably.
 func (s *Service) admit(ctx context.Context, o session.Offer, compared session.Compared) error {
+	if o.Protocol == session.MicroCloud {
+		if err := s.reachJoiner(ctx, o); err != nil {
+			return err
+		}
+	}
 	req := admission(o)
 	req.Compared = string(compared)
 	m, err := s.store.Admit(ctx, req)

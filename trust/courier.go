@@ -1,0 +1,243 @@
+package trust
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/internal/microcloudwire"
+	"github.com/microtrust/microtrust/session"
+)
+
+// courier serves one joiner that speaks MicroCloud-1.0, from its intent until it has heard how it ended: it proves that the joiner
+// holds the key of its certificate before the admission, brings the confirmation after it, and otherwise tells the end.
+type courier struct {
+	from    *MicroCloud
+	offer   session.Offer
+	id      session.OfferID
+	address string
+	ctx     context.Context // until run ends
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when the joiner has heard, or cannot be told
+
+	mu   sync.Mutex
+	held net.Conn // over which the joiner has proved its key; nil if there is none
+}
+
+const (
+	// reachPatience is how long an approval tries to reach the joiner.
+	reachPatience = 5 * time.Second
+	// tellPatience is how long a courier tries to tell a joiner that it ended.
+	tellPatience = 10 * time.Second
+)
+
+// run follows the offer until there is nothing left to tell.
+func (c *courier) run() {
+	defer c.from.service.couriers.remove(c)
+	open := c.from.open
+	for {
+		changed := open.Changed(c.id) // taken before looking, so that no change is missed
+		j, known := open.Lookup(c.id)
+		switch {
+		case !known:
+			c.tell(session.ErrSuperseded)
+			return
+		case j.State == session.StateAdmitted && !j.Away:
+			c.confirm()
+			return
+		case j.State.Final() || j.Away:
+			if j.State != session.StateJoined && !errors.Is(j.Cause, session.ErrAborted) {
+				c.tell(j.Cause)
+			}
+			return
+		}
+		<-changed // at the latest when the session closes
+	}
+}
+
+// reach opens a connection to the address of the intent, over which the joiner proves the certificate of the intent.
+func (c *courier) reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reachPatience)
+	defer cancel()
+	for retry := 0; ; retry++ {
+		conn, err := c.dial(ctx)
+		if err == nil {
+			c.hold(conn)
+			return nil
+		}
+		if errors.Is(err, errOtherCertificate) || pause(ctx, backOff(retry)) != nil {
+			return fmt.Errorf("the joiner cannot be reached at %s with the certificate of its intent: %w", c.address, err)
+		}
+	}
+}
+
+// dial shows this machine's certificate only to whoever has proved that of the intent.
+func (c *courier) dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.from.service.limits.RequestTime)
+	defer cancel()
+	dialer := &tls.Dialer{Config: certstore.PeerTLS(certstore.PeerTLSConfig{
+		Identity: c.from.service.store.Identity(), Protocols: []string{"http/1.1"},
+		Verify: func(leaf *x509.Certificate) error {
+			if !leaf.Equal(c.offer.Certificate) {
+				return errOtherCertificate
+			}
+			return nil
+		},
+	})}
+	return dialer.DialContext(ctx, "tcp", c.address)
+}
+
+func (c *courier) hold(conn net.Conn) {
+	c.mu.Lock()
+	before := c.held
+	c.held = conn
+	c.mu.Unlock()
+	if before != nil {
+		before.Close()
+	}
+}
+
+func (c *courier) letGo() net.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	conn := c.held
+	c.held = nil
+	return conn
+}
+
+// confirm brings this machine's own intent until the joiner has taken it, or there is nobody to bring it to any more.
+func (c *courier) confirm() {
+	open, log := c.from.open, c.from.service.log
+	for retry := 0; ; retry++ {
+		changed := open.Changed(c.id)
+		if j, known := open.Lookup(c.id); !known || j.State != session.StateAdmitted || j.Away || !takesProofs(open) {
+			return
+		}
+		err := c.confirmOnce(c.ctx)
+		var refused *microcloudwire.ReplyError
+		switch {
+		case err == nil, errors.As(err, &refused) && refused.Text == microcloudwire.TextDuplicate: // it took an earlier one
+			if err := open.Confirm(c.id); err == nil {
+				log.Info("member joined", "protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint())
+			}
+			return
+		case retry == 0:
+			log.Warn("an admitted joiner has not taken its confirmation yet", "name", c.offer.Intent.Name, "address", c.address, "error", err)
+		}
+		select {
+		case <-time.After(jitter(backOff(retry))):
+		case <-changed:
+		case <-open.Ended():
+		}
+	}
+}
+
+func (c *courier) confirmOnce(ctx context.Context) error {
+	header, body, err := c.from.confirmation(ctx)
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, http.MethodPost, microcloudwire.JoinPath, header, body)
+}
+
+// tell says that it has ended, with the reason.
+func (c *courier) tell(cause error) {
+	ctx, cancel := context.WithTimeout(c.ctx, tellPatience)
+	defer cancel()
+	body, err := microcloudwire.EncodeStop(reasonOf(cause))
+	for retry := 0; err == nil; retry++ {
+		if err = c.send(ctx, http.MethodPut, microcloudwire.StopPath, "", body); err == nil {
+			return
+		}
+		if !errors.As(err, new(*microcloudwire.ReplyError)) && pause(ctx, backOff(retry)) == nil {
+			err = nil
+		}
+	}
+	c.from.service.log.Info("a joiner could not be told that it ended", "name", c.offer.Intent.Name, "address", c.address, "error", err)
+}
+
+// send makes one request of the joiner.
+func (c *courier) send(ctx context.Context, method, path, header string, body []byte) error {
+	call := microcloudCall{method: method, path: path, authorization: header, body: body}
+	_, err := call.do(ctx, func(ctx context.Context) (net.Conn, error) {
+		if conn := c.letGo(); conn != nil {
+			return conn, nil
+		}
+		return c.dial(ctx)
+	})
+	return err
+}
+
+// couriers are those that are under way.
+type couriers struct {
+	mu  sync.Mutex
+	all map[session.OfferID]*courier
+}
+
+// add refuses an offer that has a courier of the same session.
+func (t *couriers) add(c *courier) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if before := t.all[c.id]; before != nil && before.from.open == c.from.open {
+		return false
+	}
+	t.all[c.id] = c
+	return true
+}
+
+func (t *couriers) remove(c *courier) {
+	c.cancel()
+	c.hold(nil)
+	t.mu.Lock()
+	if t.all[c.id] == c {
+		delete(t.all, c.id)
+	}
+	t.mu.Unlock()
+	close(c.done)
+}
+
+func (t *couriers) get(id session.OfferID) *courier {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.all[id]
+}
+
+func (t *couriers) any(open *session.Session) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.all {
+		if c.from.open == open {
+			return true
+		}
+	}
+	return false
+}
+
+// of returns those of a session that serve a certificate.
+func (t *couriers) of(open *session.Session, fp certstore.Fingerprint) (found []*courier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.all {
+		if c.from.open == open && c.offer.Fingerprint() == fp {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// next returns any courier that is under way; nil if there is none.
+func (t *couriers) next() *courier {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.all {
+		return c
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package trust_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/internal/microcloudwire"
+	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
+	"github.com/stretchr/testify/require"
+)
+
+// older is generous, and speaks MicroCloud-1.0 as an initiator.
+func older() trust.Config {
+	cfg := generous()
+	cfg.MicroCloud.Initiator = true
+	return cfg
+}
+
+// olderFounder is a founder with an open session that asks, and its second way in.
+func olderFounder(t *testing.T, cfg trust.Config, s session.Config) (*machine, *session.Session, *trust.MicroCloud) {
+	t.Helper()
+	first := newMachine(t, "micro01").serve(cfg)
+	require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+	open := first.openAsking(s)
+	m, err := first.svc.OpenMicroCloud(open, trust.MicroCloudConfig{Address: first.addr})
+	require.NoError(t, err)
+	return first, open, m
+}
+
+// received is a request that a joiner's own server got.
+type received struct {
+	method, path, authorization string
+	body                        []byte
+	peer                        *tls.ConnectionState
+}
+
+// olderJoiner is a joiner of the older format as a test wants it: a server of its own, and requests made by hand.
+type olderJoiner struct {
+	t      *testing.T
+	id     *certstore.Identity
+	addr   string
+	key    *microcloud.Key
+	got    chan received
+	status chan int // of the next reply of its server; 200 if there is none
+}
+
+func newOlderJoiner(t *testing.T, name string, p microcloud.Passphrase) *olderJoiner {
+	t.Helper()
+	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: name, Algorithm: certstore.Ed25519})
+	require.NoError(t, err)
+	j := &olderJoiner{t: t, id: id, got: make(chan received, 16), status: make(chan int, 16)}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(j.serve))
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{id.TLSCertificate()}, ClientAuth: tls.RequestClientCert}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	j.addr = srv.Listener.Addr().String()
+	j.key = olderKey(t, p)
+	return j
+}
+
+func olderKey(t *testing.T, p microcloud.Passphrase) *microcloud.Key {
+	t.Helper()
+	d, err := microcloud.NewDeriver(microcloud.DeriverConfig{})
+	require.NoError(t, err)
+	key, err := d.NewKey(t.Context(), p)
+	require.NoError(t, err)
+	return key
+}
+
+func (j *olderJoiner) serve(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	j.got <- received{r.Method, r.URL.Path, r.Header.Get("Authorization"), body, r.TLS}
+	select {
+	case status := <-j.status:
+		w.WriteHeader(status)
+		w.Write(microcloudwire.Failure(status, "not now"))
+	default:
+		w.Write(microcloudwire.Success())
+	}
+}
+
+func (j *olderJoiner) intent() []byte {
+	j.t.Helper()
+	body, err := microcloudwire.EncodeIntent(microcloudwire.Intent{Name: j.id.Name(), Address: j.addr, Certificate: j.id.Certificate()})
+	require.NoError(j.t, err)
+	return body
+}
+
+// join sends the joiner's intent, signed.
+func (j *olderJoiner) join(to *machine) olderReply {
+	j.t.Helper()
+	body := j.intent()
+	return olderCall(j.t, to.addr, nil, http.MethodPost, microcloudwire.JoinPath, j.key.Sign(body), body)
+}
+
+// stop ends its join at the initiator, with its certificate.
+func (j *olderJoiner) stop(to *machine, reason string) olderReply {
+	j.t.Helper()
+	body, err := microcloudwire.EncodeStop(reason)
+	require.NoError(j.t, err)
+	return olderCall(j.t, to.addr, j.id, http.MethodPut, microcloudwire.StopPath, "", body)
+}
+
+// olderReply is a reply as any client of the format reads it.
+type olderReply struct {
+	status int
+	text   string
+	name   string
+	header http.Header
+}
+
+// olderCall makes one request like a client of the format; without a certificate if id is nil.
+func olderCall(t *testing.T, addr string, id *certstore.Identity, method, path, authorization string, body []byte) olderReply {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: strangerTLS(id), ForceAttemptHTTP2: true, DisableKeepAlives: true}
+	r, err := http.NewRequestWithContext(t.Context(), method, "https://"+addr+path, bytes.NewReader(body))
+	require.NoError(t, err)
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var envelope struct {
+		Type      string
+		ErrorCode int `json:"error_code"`
+		Error     string
+		Metadata  struct{ Name string }
+	}
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&envelope))
+	if resp.StatusCode == http.StatusOK {
+		require.Equal(t, "sync", envelope.Type)
+	} else {
+		require.Equal(t, "error", envelope.Type)
+		require.Equal(t, resp.StatusCode, envelope.ErrorCode)
+	}
+	return olderReply{resp.StatusCode, envelope.Error, envelope.Metadata.Name, resp.Header}
+}
+
+// freePort returns an address on loopback where nobody listens.
+func nobodyThere(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	return ln.Addr().String()
+}
