@@ -43,7 +43,7 @@ type MicroCloud struct {
 	open    *session.Session
 	cfg     MicroCloudConfig        // without the passphrase
 	pass    func() microcloudSecret // in a closure, so that no printing of the struct can reach it
-	own     confirmation
+	own     ownIntent
 
 	mu     sync.Mutex
 	closed bool
@@ -102,7 +102,7 @@ func (s *Service) newMicroCloud(open *session.Session, cfg MicroCloudConfig) (*M
 	return &MicroCloud{
 		service: s, open: open, cfg: cfg,
 		pass: func() microcloudSecret { return secret },
-		own:  confirmation{ready: make(chan struct{})},
+		own:  ownIntent{ready: make(chan struct{})},
 	}, nil
 }
 
@@ -236,8 +236,8 @@ func (m *MicroCloud) stop(fp certstore.Fingerprint, reason string) error {
 	return nil
 }
 
-// confirmation is this machine's own intent, signed: one derivation for all joiners of a session.
-type confirmation struct {
+// ownIntent is this machine's own intent, signed: one derivation for all joiners of a session.
+type ownIntent struct {
 	once   sync.Once
 	ready  chan struct{} // closed when the rest is there
 	header string
