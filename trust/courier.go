@@ -2,7 +2,6 @@ package trust
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -82,7 +81,11 @@ func (c *courier) reach(ctx context.Context) error {
 func (c *courier) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.from.service.limits.RequestTime)
 	defer cancel()
-	dialer := &tls.Dialer{Config: certstore.PeerTLS(certstore.PeerTLSConfig{
+	raw, err := new(net.Dialer).DialContext(ctx, "tcp", c.address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return openTLS(ctx, raw, certstore.PeerTLS(certstore.PeerTLSConfig{
 		Identity: c.from.service.store.Identity(), Protocols: []string{"http/1.1"},
 		Verify: func(leaf *x509.Certificate) error {
 			if !leaf.Equal(c.offer.Certificate) {
@@ -90,8 +93,7 @@ func (c *courier) dial(ctx context.Context) (net.Conn, error) {
 			}
 			return nil
 		},
-	})}
-	return dialer.DialContext(ctx, "tcp", c.address)
+	}))
 }
 
 func (c *courier) hold(conn net.Conn) {
@@ -163,16 +165,20 @@ func (c *courier) tell(cause error) {
 	c.from.service.log.Info("a joiner could not be told that it ended", "name", c.offer.Intent.Name, "address", c.address, "error", err)
 }
 
-// send makes one request of the joiner.
+// send makes one request of the joiner, over the connection that is held if there is one.
 func (c *courier) send(ctx context.Context, method, path, header string, body []byte) error {
-	call := microcloudCall{method: method, path: path, authorization: header, body: body}
-	_, err := call.do(ctx, func(ctx context.Context) (net.Conn, error) {
+	caller := newMicrocloudCaller(c.address, func(ctx context.Context, _, _ string) (net.Conn, error) {
 		if conn := c.letGo(); conn != nil {
 			return conn, nil
 		}
 		return c.dial(ctx)
 	})
-	return err
+	defer caller.CloseIdleConnections()
+	reply, err := caller.send(ctx, method, path, header, body)
+	if err != nil {
+		return err
+	}
+	return microcloudwire.ParseReply(reply.status, reply.body)
 }
 
 // couriers are those that are under way.

@@ -48,7 +48,7 @@
 //
 // MicroCloud-1.0, an older format, is spoken where Config.MicroCloud says so: guard.go stands before every handler and
 // microcloud_gates.go has its order of checks, for both roles. microcloud.go is the initiator's, with its passphrase in
-// microcloud_passphrase.go; courier.go serves one joiner, over requests of microcloud_call.go. The joiner's is told in
+// microcloud_passphrase.go; courier.go serves one joiner, with requests as in microcloud_call.go. The joiner's is told in
 // microcloud_join.go, in the method run: microcloud_join_call.go makes its requests, microcloud_join_heard.go takes what the
 // initiator sends, microcloud_join_set.go has the member set.
 //

@@ -3,62 +3,91 @@ package trust
 import (
 	"bytes"
 	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 )
 
-// microcloudCall is one request in the older format.
-type microcloudCall struct {
-	method, path  string
-	authorization string // empty for none
-	body          []byte // nil for none
+// microcloudCaller sends requests in the older format to one machine.
+type microcloudCaller struct {
+	*http.Transport
+	address string
 }
 
-// do makes the request over a connection of its own, which dial makes and has proved to end where it should. It returns the
-// body of a reply that says success; a refusal is a *microcloudwire.ReplyError, and whatever happens to the connection wraps ErrUnreachable.
-func (c microcloudCall) do(ctx context.Context, dial func(context.Context) (net.Conn, error)) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, replyTime, fmt.Errorf("%w: no reply within %v", ErrUnreachable, replyTime))
-	defer cancel()
-	transport := &http.Transport{
-		DialTLSContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-		DisableKeepAlives:      true,
+// newMicrocloudCaller returns a caller whose connections come from dial, which sees to it that they end where they should.
+func newMicrocloudCaller(address string, dial func(ctx context.Context, network, address string) (net.Conn, error)) *microcloudCaller {
+	return &microcloudCaller{address: address, Transport: &http.Transport{
+		DialTLSContext:         dial,
 		MaxResponseHeaderBytes: 8 << 10,
 		DisableCompression:     true,
-	}
-	r, err := http.NewRequestWithContext(ctx, c.method, "https://peer"+c.path, bytes.NewReader(c.body))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	r.GetBody = nil // the transport must not repeat a request by itself
-	if c.body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if c.authorization != "" {
-		r.Header.Set("Authorization", c.authorization)
-	}
-	resp, err := transport.RoundTrip(r) // follows no redirect, keeps no cookie, knows no proxy
-	if err != nil {
-		return nil, c.broken(ctx, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, microcloudwire.MaxBody+1))
-	if err != nil {
-		return nil, c.broken(ctx, err)
-	}
-	return body, microcloudwire.ParseReply(resp.StatusCode, body)
+	}}
 }
 
-func (c microcloudCall) broken(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-		err = cause
+// openTLS opens TLS, and closes the connection if that fails.
+func openTLS(ctx context.Context, raw net.Conn, config *tls.Config) (net.Conn, error) {
+	conn := tls.Client(raw, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, roundTripError(err, ErrNotMicroCloud)
 	}
-	if errors.Is(err, ErrUnreachable) {
-		return err
+	return conn, nil
+}
+
+// send sends one request; when the initiator asks to wait, it waits, but not for ever.
+func (c *microcloudCaller) send(ctx context.Context, method, path, authorization string, body []byte) (microcloudReply, error) {
+	for waited := time.Duration(0); ; {
+		reply, err := c.sendOnce(ctx, method, path, authorization, body)
+		if err != nil || reply.status != http.StatusTooManyRequests && reply.status != http.StatusServiceUnavailable {
+			return reply, err
+		}
+		after := retryAfter(reply.after)
+		if waited += after; waited > busyPatience {
+			return reply, fmt.Errorf("%w: it has too many requests, and asked to wait for more than %v in all", ErrUnreachable, busyPatience)
+		}
+		if pause(ctx, after) != nil {
+			return reply, context.Cause(ctx)
+		}
 	}
-	return fmt.Errorf("%w: %w", ErrUnreachable, err)
+}
+
+// microcloudReply is a reply that nobody has read yet.
+type microcloudReply struct {
+	status int
+	after  string // its Retry-After
+	body   []byte
+}
+
+func (c *microcloudCaller) sendOnce(ctx context.Context, method, path, authorization string, body []byte) (reply microcloudReply, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, replyTime, fmt.Errorf("%w: no reply within %v", ErrUnreachable, replyTime))
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, "https://"+c.address+path, bytes.NewReader(body))
+	if err != nil {
+		return reply, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	r.GetBody = nil // the transport must not repeat a request by itself
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	resp, err := c.RoundTrip(r)
+	if err != nil {
+		return reply, roundTripError(err, ErrNotMicroCloud)
+	}
+	defer resp.Body.Close()
+	reply.status, reply.after = resp.StatusCode, resp.Header.Get("Retry-After")
+	reply.body, err = io.ReadAll(io.LimitReader(resp.Body, microcloudwire.MaxBody+1))
+	switch {
+	case err != nil:
+		return reply, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case len(reply.body) > microcloudwire.MaxBody:
+		return reply, fmt.Errorf("%w: larger than %d bytes", ErrReply, microcloudwire.MaxBody)
+	}
+	return reply, nil
 }

@@ -1,13 +1,10 @@
 package trust
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -19,33 +16,18 @@ import (
 	"github.com/microtrust/microtrust/session"
 )
 
-// microcloudCaller sends requests to the initiator. Every connection shows the same certificate.
-type microcloudCaller struct {
-	*http.Transport
-	address string
-}
-
-// caller returns a caller that shows this machine's certificate, or none.
+// caller returns a caller that shows this machine's certificate, or none. Every connection shows the same certificate.
 func (j *microcloudJoiner) caller(anonymous bool) *microcloudCaller {
 	config := certstore.PeerTLS(certstore.PeerTLSConfig{
 		Identity: j.service.store.Identity(), Anonymous: anonymous, Protocols: []string{"http/1.1"}, Verify: j.verifyServer,
 	})
-	return &microcloudCaller{address: j.address, Transport: &http.Transport{
-		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			raw, err := j.cfg.Dial(ctx, network, address)
-			if err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
-			}
-			conn := tls.Client(raw, config)
-			if err := conn.HandshakeContext(ctx); err != nil {
-				raw.Close()
-				return nil, roundTripError(err, ErrNotMicroCloud)
-			}
-			return conn, nil
-		},
-		MaxResponseHeaderBytes: 8 << 10,
-		DisableCompression:     true,
-	}}
+	return newMicrocloudCaller(j.address, func(ctx context.Context, network, address string) (net.Conn, error) {
+		raw, err := j.cfg.Dial(ctx, network, address)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+		return openTLS(ctx, raw, config)
+	})
 }
 
 // verifyServer looks at the certificate that the server proved: the pinned one, if one is pinned, and the same one as on the
@@ -189,58 +171,4 @@ func refusedIntent(err error, sentBefore bool) error {
 		return session.ErrorFromCode(session.CodeOf(session.ErrServiceMismatch), refused.Text)
 	}
 	return session.ErrorFromCode(session.CodeOf(session.ErrInvalid), refused.Text)
-}
-
-// send sends one request; when the initiator asks to wait, it waits, but not for ever.
-func (c *microcloudCaller) send(ctx context.Context, method, path, authorization string, body []byte) (microcloudReply, error) {
-	for waited := time.Duration(0); ; {
-		reply, err := c.sendOnce(ctx, method, path, authorization, body)
-		if err != nil || reply.status != http.StatusTooManyRequests && reply.status != http.StatusServiceUnavailable {
-			return reply, err
-		}
-		after := retryAfter(reply.after)
-		if waited += after; waited > busyPatience {
-			return reply, fmt.Errorf("%w: it has too many requests, and asked to wait for more than %v in all", ErrUnreachable, busyPatience)
-		}
-		if pause(ctx, after) != nil {
-			return reply, context.Cause(ctx)
-		}
-	}
-}
-
-// microcloudReply is a reply that nobody has read yet.
-type microcloudReply struct {
-	status int
-	after  string // its Retry-After
-	body   []byte
-}
-
-func (c *microcloudCaller) sendOnce(ctx context.Context, method, path, authorization string, body []byte) (reply microcloudReply, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, replyTime, fmt.Errorf("%w: no reply within %v", ErrUnreachable, replyTime))
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, "https://"+c.address+path, bytes.NewReader(body))
-	if err != nil {
-		return reply, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	r.GetBody = nil // the transport must not repeat a request by itself
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if authorization != "" {
-		r.Header.Set("Authorization", authorization)
-	}
-	resp, err := c.RoundTrip(r)
-	if err != nil {
-		return reply, roundTripError(err, ErrNotMicroCloud)
-	}
-	defer resp.Body.Close()
-	reply.status, reply.after = resp.StatusCode, resp.Header.Get("Retry-After")
-	reply.body, err = io.ReadAll(io.LimitReader(resp.Body, microcloudwire.MaxBody+1))
-	switch {
-	case err != nil:
-		return reply, fmt.Errorf("%w: %w", ErrUnreachable, err)
-	case len(reply.body) > microcloudwire.MaxBody:
-		return reply, fmt.Errorf("%w: larger than %d bytes", ErrReply, microcloudwire.MaxBody)
-	}
-	return reply, nil
 }
