@@ -113,6 +113,7 @@ var importRules = map[string]importRule{
 	"examples/joinserver": exampleRule,
 	"examples/joinclient": exampleRule,
 	"examples/embed":      exampleRule,
+	"examples/joinall":    {arrows: []string{"unattended", "trust", "certstore", "examples/internal/terminal"}},
 	"examples/trustctl":   {arrows: []string{"trust", "certstore", "certstore/agekeys", "examples/internal/terminal"}},
 }
 

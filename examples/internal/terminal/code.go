@@ -112,7 +112,7 @@ func End(stderr io.Writer, program string, screen *Screen, err error) int {
 
 // Explain returns the error in a sentence for a person, with what to do about it where that helps.
 func Explain(err error) string {
-	text := strings.NewReplacer(": trust: ", ": ", ": session: ", ": ", ": certstore: ", ": ").Replace(": " + err.Error())[2:]
+	text := strings.NewReplacer(": trust: ", ": ", ": session: ", ": ", ": certstore: ", ": ", ": unattended: ", ": ").Replace(": " + err.Error())[2:]
 	switch {
 	case IsAny(err, trust.ErrUnconfirmed): // whatever came after it
 		return text
