@@ -28,6 +28,7 @@ func TestCodeInDocuments(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, shown["README.md"], 20, "lines of code")
 	require.GreaterOrEqual(t, shown["docs/embedding.md"], 40, "lines of code")
+	require.GreaterOrEqual(t, shown["docs/adopting.md"], 150, "lines of code")
 }
 
 // goFiles returns all Go files of the repository as one text, the modules inside it included.

@@ -114,6 +114,7 @@ var importRules = map[string]importRule{
 	"examples/joinclient": exampleRule,
 	"examples/embed":      exampleRule,
 	"examples/joinall":    {arrows: []string{"unattended", "trust", "certstore", "examples/internal/terminal"}},
+	"examples/adopt":      {arrows: slices.Concat(exampleRule.arrows, []string{"certstore/memberfiles", "hmacauth/microcloud"})},
 	"examples/trustctl":   {arrows: []string{"trust", "certstore", "certstore/agekeys", "examples/internal/terminal"}},
 }
 
