@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 )
+
+// callTime is how often a machine calls each of the others.
+const callTime = 5 * time.Millisecond
 
 // calls has every machine call every other one again and again, over a new connection each time.
 type calls struct {
@@ -40,6 +44,8 @@ func startCalls(ctx context.Context, machines []*machine) *calls {
 // call calls until the first failure or the end of ctx.
 func (p *pair) call(ctx context.Context, from, to *machine) {
 	defer close(p.over)
+	next := time.NewTicker(callTime)
+	defer next.Stop()
 	for ctx.Err() == nil {
 		client, err := from.client(to)
 		if err == nil {
@@ -52,6 +58,10 @@ func (p *pair) call(ctx context.Context, from, to *machine) {
 		select {
 		case p.beat <- struct{}{}:
 		default:
+		}
+		select {
+		case <-next.C:
+		case <-ctx.Done():
 		}
 	}
 }

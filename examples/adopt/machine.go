@@ -44,7 +44,7 @@ type machine struct {
 // makeCertificate makes what a daemon of before has in its directory, as such daemons do: an SEC 1 key and a certificate that
 // bears the name of a person and of the machine.
 func makeCertificate(dir, name string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
