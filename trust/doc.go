@@ -47,7 +47,7 @@
 // handshake.go and handshakes.go are what it remembers meanwhile. messages.go has the bodies, errors.go every error.
 //
 // MicroCloud-1.0, an older format, is spoken where Config.MicroCloud says so: guard.go stands before every handler and
-// microcloud_gates.go has its order of checks, for both roles. microcloud.go is the initiator's, with its passphrase in
+// microcloud_gates.go has its order of checks, for both roles, microcloud_echoes.go what needs no derivation again. microcloud.go is the initiator's, with its passphrase in
 // microcloud_passphrase.go; courier.go serves one joiner, with requests as in microcloud_call.go. The joiner's is told in
 // microcloud_join.go, in the method run: microcloud_join_call.go makes its requests, microcloud_join_heard.go takes what the
 // initiator sends, microcloud_join_set.go has the member set.

@@ -1,6 +1,11 @@
 package trust
 
+import "github.com/microtrust/microtrust/hmacauth/microcloud"
+
 // OutcomeError is what a joiner makes of an outcome in a verified reply, where the states in answers are what it asked for.
 func OutcomeError(state, code, reason string, answers ...string) error {
 	return outcome{State: state, Code: code, Reason: reason}.err(answers...)
 }
+
+// Deriver is what the service derives with, so that a test can occupy it.
+func (s *Service) Deriver() *microcloud.Deriver { return s.deriver }

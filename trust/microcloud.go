@@ -44,6 +44,7 @@ type MicroCloud struct {
 	cfg     MicroCloudConfig        // without the passphrase
 	pass    func() microcloudSecret // in a closure, so that no printing of the struct can reach it
 	own     ownIntent
+	heard   microcloudEchoes
 
 	mu     sync.Mutex
 	closed bool
@@ -135,6 +136,10 @@ func (m *MicroCloud) takes() bool {
 }
 
 func (m *MicroCloud) secret() microcloudSecret { return m.pass() }
+
+func (m *MicroCloud) echoes() *microcloudEchoes { return &m.heard }
+
+func (m *MicroCloud) repeated() error { return microcloudRefusal(microcloudwire.TextDuplicate) }
 
 func (m *MicroCloud) name() (string, bool) { return m.service.store.Identity().Name(), m.takes() }
 
@@ -272,7 +277,9 @@ func (m *MicroCloud) sign() (header string, body []byte, err error) {
 	for {
 		key, err := m.service.deriver.NewKey(context.Background(), m.pass().passphrase)
 		if err == nil {
-			return key.Sign(body), body, nil
+			header = key.Sign(body)
+			m.heard.remember(header, body, errReflected)
+			return header, body, nil
 		}
 		if !errors.Is(err, microcloud.ErrBusy) || !takesProofs(m.open) {
 			return "", nil, err

@@ -24,6 +24,8 @@ type microcloudRole interface {
 	knows(fp certstore.Fingerprint) bool                                   // whoever proves this certificate may stop something
 	stop(fp certstore.Fingerprint, reason string) error                    // it does, for a reason that nobody has cleaned
 	name() (string, bool)                                                  // for the name endpoint, if this role has it
+	echoes() *microcloudEchoes                                             // what was sent and taken in this role
+	repeated() error                                                       // the answer to an intent that was taken before
 }
 
 // microcloudRole returns the role that is active; nil for none. A joiner's comes first: it is waited for.
@@ -95,6 +97,9 @@ func (s *Service) microcloudJoin(x *exchange, role microcloudRole, visitor *cert
 	if err := s.microcloudBody(x, visitor); err != nil {
 		return err
 	}
+	if known, err := role.echoes().answer(header, x.body); known {
+		return err
+	}
 	if err := s.microcloudProof(x, role, secret, header); err != nil {
 		return err
 	}
@@ -103,9 +108,13 @@ func (s *Service) microcloudJoin(x *exchange, role microcloudRole, visitor *cert
 		return microcloudRefusal(err.Error())
 	}
 	if id := s.store.Identity(); certstore.KeyIDOf(in.Certificate) == id.KeyID() {
-		return microcloudRefusal("Failed to register join intent: it is this machine's own")
+		return errReflected
 	}
-	return role.take(context.WithoutCancel(x.r.Context()), in, x)
+	if err := role.take(context.WithoutCancel(x.r.Context()), in, x); err != nil {
+		return err
+	}
+	role.echoes().remember(header.String(), x.body, role.repeated())
+	return nil
 }
 
 func microcloudHeader(r *http.Request) (microcloud.Header, error) {

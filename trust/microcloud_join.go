@@ -98,6 +98,7 @@ type microcloudJoiner struct {
 	addresses []string
 	body      []byte // the intent, byte for byte the same in every attempt
 	signature string // of body; empty until it is needed
+	heard     microcloudEchoes
 	tag       [32]byte
 	attempt   int
 	stored    bool // the member set is

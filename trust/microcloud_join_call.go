@@ -129,6 +129,7 @@ func (j *microcloudJoiner) sign(ctx context.Context) error {
 		return fmt.Errorf("trust: the intent was not signed: %w", err)
 	}
 	j.signature = key.Sign(j.body)
+	j.heard.remember(j.signature, j.body, errReflected)
 	return nil
 }
 

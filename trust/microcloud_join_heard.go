@@ -83,6 +83,10 @@ func (j *microcloudJoiner) stop(_ certstore.Fingerprint, reason string) error {
 	return nil
 }
 
+func (j *microcloudJoiner) echoes() *microcloudEchoes { return &j.heard }
+
+func (j *microcloudJoiner) repeated() error { return nil } // the reply to it may have been lost
+
 // name is for initiators.
 func (j *microcloudJoiner) name() (string, bool) { return "", false }
 

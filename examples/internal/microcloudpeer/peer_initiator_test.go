@@ -17,6 +17,9 @@ type initiator struct {
 	stops   chan string // reasons that joiners gave
 	traffic chan string // method and path of every request, dropped when nobody looks
 
+	// reply is called before a new intent is answered, if it is set; false loses the answer.
+	reply func(intent) bool
+
 	mu         sync.Mutex
 	open       bool
 	registered map[string]intent // by fingerprint
@@ -84,8 +87,11 @@ func (i *initiator) join(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	answer(w, struct{}{})
 	i.intents <- got
+	if i.reply != nil && !i.reply(got) {
+		panic(http.ErrAbortHandler) // ends the connection
+	}
+	answer(w, struct{}{})
 }
 
 // compareServices requires every service of this machine, in the same version.

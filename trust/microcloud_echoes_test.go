@@ -1,0 +1,51 @@
+package trust_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/internal/microcloudwire"
+	"github.com/microtrust/microtrust/session"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMicroCloudEchoes: a signed intent that was taken or sent before is answered without a derivation, while none is to be had.
+func TestMicroCloudEchoes(t *testing.T) {
+	first, s, m := olderFounder(t, older(), session.Config{})
+	j, late := newOlderJoiner(t, "micro02", m.Passphrase()), newOlderJoiner(t, "micro03", m.Passphrase())
+	require.Equal(t, http.StatusOK, j.join(first).status)
+	require.NoError(t, s.Approve(t.Context(), offered(t, s).ID))
+	confirmation := <-j.got
+
+	var held []*microcloud.Turn
+	for range microcloud.DefaultParallel {
+		turn, err := first.svc.Deriver().Wait(t.Context())
+		require.NoError(t, err)
+		held = append(held, turn)
+	}
+	fresh := make(chan olderReply, 1)
+	go func() { fresh <- late.join(first) }()
+
+	send := func(authorization string, body []byte) olderReply {
+		return olderCall(t, first.addr, nil, http.MethodPost, microcloudwire.JoinPath, authorization, body)
+	}
+	intent := j.intent()
+	version, digits, _ := strings.Cut(j.key.Sign(intent), " ")
+	for _, authorization := range []string{version + " " + digits, version + " " + strings.ToUpper(digits)} {
+		again := send(authorization, intent)
+		require.Equal(t, http.StatusBadRequest, again.status)
+		require.Equal(t, microcloudwire.TextDuplicate, again.text)
+	}
+	reflected := send(confirmation.authorization, confirmation.body)
+	require.Equal(t, http.StatusBadRequest, reflected.status)
+	require.Contains(t, reflected.text, "this machine's own")
+
+	require.Empty(t, fresh, "one that is new waits for its derivation")
+	for _, turn := range held {
+		turn.Done()
+	}
+	require.Equal(t, http.StatusOK, (<-fresh).status)
+	require.Equal(t, http.StatusForbidden, send(version+" "+digits, append(intent, '\n')).status, "another body is no echo")
+}
