@@ -11,12 +11,13 @@
 //
 //   - [github.com/microtrust/microtrust/trust]: the hall, where everything meets: Service attaches to the daemon's own
 //     HTTP server, Join is the other side's call. The only room that knows HTTP.
+//   - [github.com/microtrust/microtrust/unattended]: above it, for machines at which nobody sits: one file, one call on each.
 //   - [github.com/microtrust/microtrust/session]: one trust session as a state machine: deadlines, offers, approval,
 //     limits, events. No network, no files, no TLS.
 //   - [github.com/microtrust/microtrust/hmacauth]: passphrases, the key schedule, transcripts, message authentication and
 //     the HTTP headers that carry it. No input or output.
 //   - [github.com/microtrust/microtrust/certstore]: fingerprints, the machine's identity, the signed statements from which
-//     membership follows, their storage, and TLS configurations that pin the members. The only room that touches files.
+//     membership follows, their storage, and TLS configurations that pin the members. The only room that writes files.
 //   - [github.com/microtrust/microtrust/ratelimit]: admission by source and in total, attempt budgets, bounded tables. A
 //     pure data structure.
 //

@@ -126,6 +126,28 @@ func TestFile(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestDocumentHasEveryKey: the document's file is one, and its table has every key that files may have.
+func TestDocumentHasEveryKey(t *testing.T) {
+	text, err := os.ReadFile("../docs/unattended.md")
+	require.NoError(t, err)
+	_, block, found := strings.Cut(string(text), "```yaml\n")
+	require.True(t, found)
+	block, _, _ = strings.Cut(block, "```")
+	_, err = unattended.Parse([]byte(block), "f.yaml")
+	require.NoError(t, err)
+	keys := 0
+	for prefix, wrong := range map[string]string{"": "x: y\n", "members[].": "members: [{x: y}, {x: y}]\n"} {
+		_, err := unattended.Parse([]byte(wrong), "f.yaml")
+		_, known, found := strings.Cut(err.Error(), "known are ")
+		require.True(t, found, err)
+		for key := range strings.SplitSeq(known, ", ") {
+			keys++
+			require.Contains(t, string(text), "`"+prefix+key+"`")
+		}
+	}
+	require.Equal(t, 11, keys)
+}
+
 func TestPlanShowsNoPassphrase(t *testing.T) {
 	p, err := unattended.Parse([]byte(quoted(good)), "f.yaml")
 	require.NoError(t, err)

@@ -231,8 +231,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			all[s.names[i]] = s.start(s.names[i])
 		}
 		victim := s.names[rand.IntN(5)]
-		moment := time.After(time.Duration(rand.IntN(2500)) * time.Millisecond)
-		<-moment
+		<-time.After(time.Duration(rand.IntN(1200)) * time.Millisecond)
 		all[victim].cmd.Process.Kill()
 		all[victim].code()
 		delete(all, victim)
