@@ -40,7 +40,7 @@ type site struct {
 }
 
 // newSite writes a file for n machines, of which the first lets the others in.
-func newSite(t *testing.T, n int, timeout time.Duration) *site {
+func newSite(t *testing.T, n int, timeout string) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir()}
 	text := fmt.Sprintf("initiator: micro01\npassphrase_file: passphrase\ninsecure_skip_fingerprint: true\ntimeout: %s\nmembers:\n", timeout)
@@ -179,7 +179,7 @@ func TestTenProcesses(t *testing.T) {
 
 // testAnyOrder: started in any order, each ends by itself.
 func testAnyOrder(t *testing.T) {
-	s := newSite(t, 10, time.Minute)
+	s := newSite(t, 10, "1m")
 	var all []*process
 	for _, i := range rand.Perm(10) {
 		all = append(all, s.start(s.names[i]))
@@ -197,7 +197,7 @@ func testAnyOrder(t *testing.T) {
 // testKilled: one of them is killed when it has joined and not all have. Every other one ends with a message that names it, and
 // nobody else.
 func testKilled(t *testing.T, timeout time.Duration) {
-	s := newSite(t, 10, timeout)
+	s := newSite(t, 10, timeout.String())
 	last, victim := s.names[9], s.names[1+rand.IntN(8)]
 	all := map[string]*process{}
 	for _, i := range rand.Perm(9) {
@@ -225,7 +225,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 	well := 0
 	for round := range rounds {
-		s := newSite(t, 5, 5*time.Second)
+		s := newSite(t, 5, "5s")
 		all := map[string]*process{}
 		for _, i := range rand.Perm(5) {
 			all[s.names[i]] = s.start(s.names[i])
