@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"errors"
 	"net"
 	"sync/atomic"
 )
@@ -40,7 +41,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p)
 	guest.count(n)
-	if errCheck := c.check(); errCheck != nil {
+	if errCheck := errors.Join(c.check(), guest.check()); errCheck != nil {
 		clear(p[:n])
 		return 0, errCheck
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"sync"
 	"sync/atomic"
 )
 
@@ -18,7 +17,8 @@ import (
 type Guests struct {
 	// Open reports whether guests may come in at this moment, and what they send is still taken in. Required.
 	Open func() bool
-	// Enter is told of each guest before its first byte is read, and Leave when its connection is closed. Required.
+	// Enter is told of each guest before its first byte is read, and Leave when its connection is closed, each time that it
+	// is. Required.
 	Enter, Leave func(*Guest)
 	// Allowance is how many bytes a guest may send after its handshake, those of TLS included, unless [Guest.Allow] allows
 	// more. One more, and its connection is closed. Required.
@@ -44,7 +44,6 @@ type Guest struct {
 	policy *Guests
 	conn   *guardedConn
 	left   atomic.Int64 // bytes that it may send
-	once   sync.Once
 }
 
 // GuestOf returns the guest at the other end of a connection of a server, such as http.Server.ConnContext gets; false if there
@@ -70,7 +69,7 @@ func (g *Guest) Addr() net.Addr { return g.conn.RemoteAddr() }
 // Close closes the connection at once, without TLS's farewell.
 func (g *Guest) Close() error { return g.conn.Close() }
 
-func (g *Guest) leave() { g.once.Do(func() { g.policy.Leave(g) }) }
+func (g *Guest) leave() { g.policy.Leave(g) }
 
 // enter makes the peer of a connection a guest.
 func (g *Guests) enter(conn *guardedConn) {
@@ -86,11 +85,21 @@ func (g *Guest) bound(p []byte) ([]byte, error) {
 		return p, nil
 	}
 	left := g.left.Load()
-	if left <= 0 || !g.policy.Open() {
+	if left <= 0 {
 		_ = g.Close()
 		return nil, errGuest
 	}
-	return p[:min(int64(len(p)), left)], nil
+	return p[:min(int64(len(p)), left)], g.check()
+}
+
+// check asks anew whether guests are welcome. What a guest sends is asked about when it has arrived, too: reading may have
+// begun long before.
+func (g *Guest) check() error {
+	if g == nil || g.policy.Open() {
+		return nil
+	}
+	_ = g.Close()
+	return errGuest
 }
 
 func (g *Guest) count(n int) {

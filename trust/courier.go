@@ -226,12 +226,12 @@ func (t *couriers) any(open *session.Session) bool {
 	return false
 }
 
-// of returns those of a session that serve a certificate.
-func (t *couriers) of(open *session.Session, fp certstore.Fingerprint) (found []*courier) {
+// of returns those that serve a certificate, of whatever session: one may be in its grace period while the next is open.
+func (t *couriers) of(fp certstore.Fingerprint) (found []*courier) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.all {
-		if c.from.open == open && c.offer.Fingerprint() == fp {
+		if c.offer.Fingerprint() == fp {
 			found = append(found, c)
 		}
 	}

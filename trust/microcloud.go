@@ -227,14 +227,14 @@ func (s *Service) reachJoiner(ctx context.Context, o session.Offer) error {
 
 // knows reports whether a joiner with that certificate waits, or has not confirmed yet.
 func (m *MicroCloud) knows(fp certstore.Fingerprint) bool {
-	return len(m.service.couriers.of(m.open, fp)) > 0
+	return len(m.service.couriers.of(fp)) > 0
 }
 
 // stop takes the leave of a joiner.
 func (m *MicroCloud) stop(fp certstore.Fingerprint, reason string) error {
-	for _, c := range m.service.couriers.of(m.open, fp) {
+	for _, c := range m.service.couriers.of(fp) {
 		m.service.log.Info("joiner aborted", "protocol", c.offer.Protocol, "fingerprint", fp, "reason", clip(reason))
-		if err := m.open.Abort(c.id, clip(reason)); err != nil {
+		if err := c.from.open.Abort(c.id, clip(reason)); err != nil {
 			return microcloudRefusal(reasonOf(err))
 		}
 	}
