@@ -91,7 +91,7 @@ var importRules = map[string]importRule{
 	},
 	"trust": {
 		arrows: []string{
-			"session", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "internal/wire", "internal/microcloudwire",
+			"session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "internal/wire", "internal/microcloudwire",
 		},
 		denied: noFiles,
 	},

@@ -116,7 +116,7 @@ func TestRetryAfterIsCapped(t *testing.T) {
 				cfg.Dial = func(context.Context, string, string) (net.Conn, error) { return ln.dial() }
 				start := time.Now()
 				_, err := trust.Join(t.Context(), "192.0.2.1:1", cfg)
-				require.ErrorIs(t, err, trust.ErrRefused)
+				require.ErrorIs(t, err, trust.ErrNoSession)
 				require.Less(t, time.Since(start), 15*time.Second)
 				require.Greater(t, time.Since(start), 500*time.Millisecond, "and is not hurried either")
 			})

@@ -32,13 +32,16 @@ type conversation struct {
 // hello begins a handshake and computes the keys. Nothing is proved yet, on either side.
 func (j *joiner) hello(ctx context.Context) (*conversation, error) {
 	j.dialer.restart()
-	public := hmacauth.Handshake{Joiner: j.cfg.Store.Identity().Fingerprint()}
+	public := hmacauth.Handshake{Joiner: j.cfg.Store.Identity().Fingerprint(), Selector: j.selector}
 	rand.Read(public.NonceJoiner[:])
-	request, err := wire.EncodeJSON(helloRequest{Protocol: Protocol, Nonce: hex.EncodeToString(public.NonceJoiner[:])})
+	request, err := wire.EncodeJSON(helloRequest{Protocol: Protocol, Nonce: hex.EncodeToString(public.NonceJoiner[:]), Selector: j.selector})
 	if err != nil {
 		return nil, err
 	}
 	raw, err := j.dialer.post(ctx, hmacauth.EndpointHello, "", request)
+	if errors.Is(err, ErrRefused) { // nothing has been said about the secret yet
+		return nil, ErrNoSession
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +57,7 @@ func (j *joiner) hello(ctx context.Context) (*conversation, error) {
 	}
 	public.Initiator = j.dialer.fingerprint()
 	c := &conversation{dialer: j.dialer, id: public.ID}
-	c.share, c.keys, err = hmacauth.Respond(j.cfg.Passphrase.Secret(), public, ya, hmacauth.HelloHash(request, raw.body), rand.Reader)
+	c.share, c.keys, err = hmacauth.Respond(j.secret, public, ya, hmacauth.HelloHash(request, raw.body), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("%w: hello: %w", ErrReply, err)
 	}

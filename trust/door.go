@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"math"
 
@@ -21,13 +20,16 @@ type door struct {
 	locked bool             // nobody holds the secret: no proof can be right
 	shown  *session.Session // that shows wrong proofs to a person, and ends with the budget; nil if there is none
 	// enter returns the session that takes the offer of a joiner that has proved the secret, which may be a closed one.
-	enter func(*x509.Certificate) *session.Session
+	enter func(*handshake) (*session.Session, error)
 }
 
 // doorFor returns the door that a selector names. There is no telling from outside whether there is one: an unknown or
 // locked one is like any other, with a secret that nobody holds.
 func (s *Service) doorFor(selector string) (*door, error) {
 	if selector != "" {
+		if d, ok := s.invitedDoor(selector); ok {
+			return d, nil
+		}
 		return lockedDoor(s.selectorID(selector))
 	}
 	open := s.newest()
@@ -40,7 +42,7 @@ func (s *Service) doorFor(selector string) (*door, error) {
 	p := open.Passphrase()
 	return &door{
 		id: open.ID(), secret: p.Secret(), budget: budgetOf(p), shown: open,
-		enter: func(*x509.Certificate) *session.Session { return open },
+		enter: func(*handshake) (*session.Session, error) { return open, nil },
 	}, nil
 }
 

@@ -168,7 +168,7 @@ func TestGraceAfterTheEnd(t *testing.T) {
 		back time.Duration
 		want error
 	}{
-		{"too late", 31 * time.Second, trust.ErrRefused},
+		{"too late", 31 * time.Second, trust.ErrNoSession},
 		{"in time", 29 * time.Second, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -30,6 +30,10 @@ var (
 	// [Service.OpenMicroCloud].
 	ErrWeakPassphrase = errors.New("trust: the passphrase looks too weak for MicroCloud-1.0, where it can be guessed offline; " +
 		"leave it out, so that one is generated, or insist on it")
+	// ErrInvitationLimit says that as many invitations are open as there may be. From [Service.Invite].
+	ErrInvitationLimit = fmt.Errorf("trust: %d invitations are open, which is the most; revoke some", maxInvitations)
+	// ErrUnknownInvitation says that no invitation has this id, or that it was forgotten. From [Service.RevokeInvitation].
+	ErrUnknownInvitation = errors.New("trust: there is no invitation with this id")
 	// ErrSessionOpen says that a passphrase session is open already; there is one at a time. From [Service.Open].
 	ErrSessionOpen = errors.New("trust: a trust session is open already")
 )
@@ -39,8 +43,9 @@ var (
 var (
 	// ErrUnreachable says that no connection to the initiator could be made, or that it broke and did not come back.
 	ErrUnreachable = errors.New("trust: the initiator cannot be reached")
-	// ErrNoSession says that the initiator's TLS refused this machine as a stranger: no trust session is open there, or this
-	// machine's certificate is none that it accepts, for example because the clocks are far apart.
+	// ErrNoSession says that the initiator's TLS refused this machine as a stranger, or the initiator its hello: no trust session is open
+	// there (nor is the invitation known), or this machine's certificate is none that it accepts, for example because the clocks are
+	// far apart.
 	ErrNoSession = errors.New("trust: no trust session is open at that address (or this machine's certificate is not acceptable there)")
 	// ErrNotMicrotrust says that the server does not offer the join protocol.
 	ErrNotMicrotrust = errors.New("trust: the server at that address does not speak " + Protocol)
@@ -85,6 +90,23 @@ func (e *FingerprintError) Error() string {
 	return fmt.Sprintf("trust: the server has fingerprint %s, but %s was expected", e.Got.Short(), e.Want.Short())
 }
 
+// BookError says that the file of the invitations that this machine made is not what it wrote. From [NewService]. It never contains
+// an invitation.
+type BookError struct {
+	File  string // where it is; empty if the invitations are in memory
+	Field string // such as "invitations[3].made"; empty for the file as a whole
+	Rule  string // what must be so, or what is wrong
+}
+
+// Error names file, field and rule, and what to do.
+func (e *BookError) Error() string {
+	where := e.File
+	if e.Field != "" {
+		where += ": " + e.Field
+	}
+	return fmt.Sprintf("trust: the invitations cannot be read: %s: %s; to go on without them, move the file away", where, e.Rule)
+}
+
 // minorityError says how many machines are in contact, this one included. It wraps ErrNoMajority.
 type minorityError struct{ met, machines int }
 
@@ -112,6 +134,12 @@ var (
 	errMicrocloudSize    = errors.New("a body without length, or too large")
 	errOtherCertificate  = errors.New("it has another certificate")
 	errMicrocloudBody    = errors.New("the body did not arrive")
+)
+
+// What is wrong in the file of invitations.
+var (
+	errRepeated  = errors.New("the invitation stands in the file twice")
+	errNotBefore = errors.New("must be after 1970 and not after the end of the invitation")
 )
 
 // clip makes text from a peer safe to print: quoted and short.

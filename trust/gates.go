@@ -28,6 +28,7 @@ type exchange struct {
 	creds    hmacauth.Credentials
 	hs       *handshake
 	body     []byte
+	offering bool // between the proof and the offer
 	turn     uint64
 	stored   []byte // the reply, when the request repeats the newest one
 }
@@ -90,16 +91,16 @@ func (s *Service) gateLimits(x *exchange) error {
 	return s.admission.Admit(x.now, x.source)
 }
 
-func (s *Service) gateOpen(*exchange) error {
-	if current := s.newest(); current == nil || !takesProofs(current) {
+func (s *Service) gateOpen(x *exchange) error {
+	if current := s.newest(); (current == nil || !takesProofs(current)) && !s.book.remembers(x.now) {
 		return errRefuse
 	}
 	return nil
 }
 
 // gateOpened lets through what may belong to a handshake of an earlier moment: whoever proved itself hears the end.
-func (s *Service) gateOpened(*exchange) error {
-	if s.newest() == nil {
+func (s *Service) gateOpened(x *exchange) error {
+	if s.newest() == nil && !s.book.remembers(x.now) {
 		return errRefuse
 	}
 	return nil

@@ -52,8 +52,7 @@ func (h *handshake) takeProof() *hmacauth.Initiator {
 }
 
 // enter keeps the keys of a right proof, and the session that takes the joiner's offer.
-func (h *handshake) enter(keys *hmacauth.InitiatorKeys) {
-	behind := h.door.enter(h.cert)
+func (h *handshake) enter(keys *hmacauth.InitiatorKeys, behind *session.Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.keys, h.session = keys, behind

@@ -128,12 +128,44 @@ func (s *Service) verifyProof(x *exchange) error {
 		return errRefuse
 	}
 	attempt.Release()
-	x.hs.enter(keys)
+	return s.enter(x, keys)
+}
+
+// enter lets a joiner that has proved the secret in. While the certificate that it saw is being replaced, it comes too late.
+func (s *Service) enter(x *exchange, keys *hmacauth.InitiatorKeys) error {
+	if !s.beginOffer() {
+		return errRefuse
+	}
+	x.offering = true
+	behind, err := x.hs.door.enter(x.hs)
+	if err != nil {
+		return err
+	}
+	x.hs.enter(keys, behind)
 	if !s.handshakes.promote(x.hs) {
 		return errRefuse
 	}
 	s.keepConnection(x.r)
 	return nil
+}
+
+// beginOffer keeps the certificate as it is until endOffer, in which time the joiner's offer reaches its session; false if it is about to
+// change.
+func (s *Service) beginOffer() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.switching {
+		s.offering++
+	}
+	return !s.switching
+}
+
+func (s *Service) endOffer(x *exchange) {
+	if x.offering {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.offering--
+	}
 }
 
 func (s *Service) reserveAttempt(x *exchange) (*ratelimit.Reservation, error) {
@@ -157,6 +189,7 @@ func (s *Service) countWrongProof(x *exchange, attempt *ratelimit.Reservation) {
 
 // serveSigned answers a request of a joiner that has proved itself, or is just doing so.
 func (s *Service) serveSigned(x *exchange, answer func(*Service, *exchange) (any, error)) {
+	defer s.endOffer(x)
 	if !s.pass(x, signedGates()) {
 		return
 	}

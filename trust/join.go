@@ -11,19 +11,24 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/invitation"
 	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/session"
 )
 
 // JoinConfig is what [Join] needs. It is copied.
 //
-// How the initiator's fingerprint is verified must be said: exactly one of Fingerprint, Verify and InsecureSkipFingerprint.
+// How the initiator's fingerprint is verified must be said: exactly one of Fingerprint, Verify and InsecureSkipFingerprint, or
+// Invitation, which says the fingerprint.
 type JoinConfig struct {
 	// Store is this machine's trust store; its identity is the one that joins. Required. It must be empty, or belong to
 	// the cluster that is joined (joining again after a crash).
 	Store *certstore.Store
-	// Passphrase is the one that the initiator shows. Required.
+	// Passphrase is the one that the initiator shows. Required without Invitation.
 	Passphrase hmacauth.Passphrase
+	// Invitation takes the place of Passphrase and of the ways to verify the fingerprint, which must not be set beside it. It must be for
+	// this machine's name.
+	Invitation invitation.Invitation
 
 	// Fingerprint is the initiator's, known beforehand in full. It is compared before anything is sent.
 	Fingerprint certstore.Fingerprint
@@ -81,7 +86,8 @@ const (
 	replyTime         = 40 * time.Second // for one request and its whole reply: twice the longest poll
 )
 
-// Join makes this machine a member of the cluster of the initiator at address (host:port). It returns when the complete
+// Join makes this machine a member of the cluster of the initiator at address (host:port), or, with an invitation and an empty
+// address, at one of the addresses in it, which are tried in order. It returns when the complete
 // member set is durably stored here and the initiator knows, or with the reason why not; then nothing was stored, unless
 // the error is [ErrUnconfirmed].
 //
@@ -98,7 +104,7 @@ func Join(ctx context.Context, address string, cfg JoinConfig) (Result, error) {
 	defer j.close()
 	started := time.Now()
 	for retry := 0; ; retry++ {
-		res, err := j.attempt(ctx)
+		res, err := j.round(ctx)
 		if err == nil {
 			return res, nil
 		}
@@ -125,8 +131,8 @@ func (j *joiner) ended(err error) error {
 
 // joiner is one call of Join.
 type joiner struct {
+	approach
 	cfg      JoinConfig
-	address  string
 	intent   session.Intent
 	dialer   *dialer
 	attempts int
@@ -136,13 +142,11 @@ type joiner struct {
 }
 
 func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
-	if cfg.Store == nil || cfg.Passphrase.IsZero() {
-		return nil, fmt.Errorf("%w: Store and Passphrase are required", ErrConfig)
+	if cfg.Store == nil {
+		return nil, fmt.Errorf("%w: Store is required", ErrConfig)
 	}
-	if err := certstore.CheckAddress(address); err != nil {
-		return nil, fmt.Errorf("%w: address of the initiator: %w", ErrConfig, err)
-	}
-	if err := oneWayToVerify(cfg.Fingerprint, cfg.Verify, cfg.InsecureSkipFingerprint); err != nil {
+	to, err := cfg.approach(address)
+	if err != nil {
 		return nil, err
 	}
 	id := cfg.Store.Identity()
@@ -157,13 +161,12 @@ func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Attempts == nil {
-		var err error
 		if cfg.Attempts, err = ratelimit.NewAttempts(ratelimit.AttemptsConfig{}); err != nil {
 			return nil, err
 		}
 	}
 	return &joiner{
-		cfg: cfg, address: address, intent: in, dialer: newDialer(address, cfg), tag: cfg.Attempts.Name(cfg.Passphrase.Secret().Tag),
+		approach: to, cfg: cfg, intent: in, dialer: newDialer(to.addresses[0], cfg), tag: cfg.Attempts.Name(to.secret.Tag),
 	}, nil
 }
 

@@ -94,7 +94,7 @@ func (j *microcloudJoiner) register(ctx context.Context) error {
 	if err := j.sign(ctx); err != nil {
 		return err
 	}
-	attempt, err := reserveAttempt(ctx, j.cfg.Attempts, j.tag)
+	attempt, err := reserveAttempt(ctx, j.cfg.Attempts, j.tag, joinerBudget)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (j *microcloudJoiner) register(ctx context.Context) error {
 		j.setSent(false) // it does not have the intent
 	}
 	if errors.Is(err, ErrRefused) {
-		if attempt, late := reserveAttempt(ctx, j.cfg.Attempts, j.tag); late == nil {
+		if attempt, late := reserveAttempt(ctx, j.cfg.Attempts, j.tag, joinerBudget); late == nil {
 			attempt.Fail()
 		}
 	}

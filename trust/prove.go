@@ -23,7 +23,7 @@ const (
 // prove sends this side's proof with the intent and verifies the initiator's. This side goes first, so whoever answers
 // can test one guess with it: the attempt is counted from before it is sent until a verified answer is there.
 func (j *joiner) prove(ctx context.Context, c *conversation) (Initiator, error) {
-	attempt, err := reserveAttempt(ctx, j.cfg.Attempts, j.tag)
+	attempt, err := reserveAttempt(ctx, j.cfg.Attempts, j.tag, j.budget)
 	if err != nil {
 		return Initiator{}, err
 	}
@@ -37,23 +37,23 @@ func (j *joiner) prove(ctx context.Context, c *conversation) (Initiator, error) 
 	if err := reply.err(statePending); err != nil {
 		return Initiator{}, err
 	}
-	other := Initiator{Name: reply.Name, Fingerprint: j.dialer.fingerprint(), Address: j.address}
+	other := Initiator{Name: reply.Name, Fingerprint: j.dialer.fingerprint(), Address: j.dialer.address}
 	if err := certstore.CheckName(other.Name); err != nil {
 		return Initiator{}, fmt.Errorf("%w: join: name: %w", ErrReply, err)
 	}
 	if err := readHex(other.Cluster[:], "cluster", reply.Cluster); err != nil {
 		return Initiator{}, fmt.Errorf("%w: join: %w", ErrReply, err)
 	}
-	if mine, ok := j.cfg.Store.Cluster(); ok && mine != other.Cluster {
+	if !j.cluster.IsZero() && j.cluster != other.Cluster {
 		return Initiator{}, j.abort(ctx, c, certstore.ErrOtherCluster)
 	}
 	return other, nil
 }
 
-// reserveAttempt counts an attempt with a passphrase, after the back-off that earlier ones earned.
-func reserveAttempt(ctx context.Context, attempts *ratelimit.Attempts, tag [32]byte) (*ratelimit.Reservation, error) {
+// reserveAttempt counts an attempt with a secret, after the back-off that earlier ones earned.
+func reserveAttempt(ctx context.Context, attempts *ratelimit.Attempts, tag [32]byte, budget ratelimit.Budget) (*ratelimit.Reservation, error) {
 	for {
-		attempt, err := attempts.Reserve(time.Now(), tag, joinerBudget, netip.Addr{})
+		attempt, err := attempts.Reserve(time.Now(), tag, budget, netip.Addr{})
 		var limited *ratelimit.LimitedError
 		switch {
 		case err == nil:

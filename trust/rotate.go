@@ -18,7 +18,8 @@ import (
 // introduction.
 //
 // It may take long, and waits with presenting the new key until no trust session is open and no joiner is owed its outcome,
-// since joiners are bound to the certificate that they saw; while it changes, [Service.Open] returns [ErrRotating].
+// since joiners are bound to the certificate that they saw; while it changes, [Service.Open] returns [ErrRotating]. Invitations
+// that nobody has used by then become void.
 //
 // Errors: what certstore.Store says of Rotate, SwitchIdentity and RetireIdentity, and the cause when ctx ends; the
 // rotation stays where it is then.
@@ -120,7 +121,7 @@ func (s *Service) meet(ctx context.Context, client *http.Client, name string, ne
 func (s *Service) switchIdentity(ctx context.Context) error {
 	for !s.forbidSessions() {
 		select {
-		case <-s.newest().Ended():
+		case <-s.sessionOver():
 			if err := pause(ctx, time.Second); err != nil { // until those who proved themselves have heard the end
 				return err
 			}
@@ -138,18 +139,22 @@ func (s *Service) switchIdentity(ctx context.Context) error {
 	return nil
 }
 
-// forbidSessions makes Open refuse, unless a session is being served.
-func (s *Service) forbidSessions() bool {
-	if s.openToStrangers() {
-		return false
+// sessionOver returns a channel that is closed when no session is being served.
+func (s *Service) sessionOver() <-chan struct{} {
+	if current := s.newest(); current != nil {
+		return current.Ended()
 	}
+	over := make(chan struct{})
+	close(over)
+	return over
+}
+
+// forbidSessions makes Open refuse, unless a session is being served, or a joiner that came by an invitation.
+func (s *Service) forbidSessions() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current != nil && takesProofs(s.current) {
-		return false // opened since
-	}
-	s.switching = true
-	return true
+	s.switching = s.offering == 0 && !s.inUse(s.current)
+	return s.switching
 }
 
 func (s *Service) allowSessions() {

@@ -71,6 +71,7 @@ type Service struct {
 	admission   *ratelimit.Admission
 	attempts    *ratelimit.Attempts
 
+	book       *book
 	selectors  [32]byte // a key for the ids of the sessions that selectors name
 	handshakes handshakes
 	strangers  *ratelimit.Table[*strangerConn, *strangerConn]
@@ -83,12 +84,15 @@ type Service struct {
 	mu          sync.Mutex
 	current     *session.Session // the newest one; served until its grace period is over
 	switching   bool             // no session may be opened: the certificate that joiners see is about to change
+	offering    int              // joiners between their proof and their offer, for whom it may not
 	guards      []*guard         // of the servers that were attached
 	mcInitiator *MicroCloud      // the newest one; nil if there is none
 	mcJoiner    microcloudRole   // nil unless this machine waits for a confirmation
 }
 
-// NewService returns a service over the config's store. It opens nothing and starts nothing. Errors wrap [ErrConfig].
+// NewService returns a service over the config's store; a store has one at a time. It opens nothing and starts nothing. It reads the
+// invitations that this machine made. Errors wrap [ErrConfig], or are a [*BookError] or what the disk says for invitations
+// that cannot be read.
 func NewService(cfg Config) (*Service, error) {
 	if cfg.Store == nil {
 		return nil, fmt.Errorf("%w: Store is required", ErrConfig)
@@ -115,6 +119,10 @@ func NewService(cfg Config) (*Service, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	invitations, err := openBook(cfg.Store.Notebook("invitations"))
+	if err != nil {
+		return nil, err
+	}
 	var selectors [32]byte
 	rand.Read(selectors[:])
 	orDefault(&cfg.Sync, 5*time.Second)
@@ -136,6 +144,7 @@ func NewService(cfg Config) (*Service, error) {
 		introducing: make(chan struct{}, 1),
 		admission:   admission,
 		attempts:    attempts,
+		book:        invitations,
 		selectors:   selectors,
 		handshakes:  newHandshakes(limits.Handshakes),
 		strangers:   ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
@@ -242,10 +251,15 @@ func (s *Service) newest() *session.Session {
 }
 
 // openToStrangers tells the TLS layer whether a certificate that is no member's may reach the join handler: while a
-// session is open, and after its end for as long as a joiner that proved itself has not heard how it ended.
+// session is open, after its end for as long as a joiner that proved itself has not heard how it ended, and while an invitation
+// is remembered.
 func (s *Service) openToStrangers() bool {
-	current := s.newest()
-	return current != nil && (takesProofs(current) || s.handshakes.waiting())
+	return s.inUse(s.newest()) || s.book.remembers(time.Now())
+}
+
+// inUse reports whether a joiner may be bound to the certificate that this machine presents.
+func (s *Service) inUse(current *session.Session) bool {
+	return current != nil && takesProofs(current) || s.handshakes.waiting()
 }
 
 // takesProofs reports whether a handshake may begin: in an open session, and in one that ended while a joiner that it
