@@ -3,6 +3,7 @@ package memberfiles
 import (
 	"bytes"
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,8 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 )
 
-// temporary ends the name of a file that is being written. It begins with a dot, so nobody takes it for a member's.
+// temporary ends the name of a file that is being written. It begins with a dot, so nobody takes it for a member's, and is
+// otherwise random, so that no two writers share it.
 const temporary = ".new"
 
 // Read returns the members that a directory names, ascending by name. Every file in it must be a member's; what begins with
@@ -35,8 +37,12 @@ func Read(dir string) ([]Member, error) {
 	members := make([]Member, 0, len(names))
 	var bad []error
 	for _, name := range names {
-		m, err := readFile(root, name)
-		members, bad = append(members, m), append(bad, err)
+		switch m, err := readFile(root, name); {
+		case err == nil:
+			members = append(members, m)
+		case !errors.Is(err, fs.ErrNotExist): // that is a member who was removed in this moment
+			bad = append(bad, err)
+		}
 	}
 	if err := errors.Join(bad...); err != nil {
 		return nil, err
@@ -105,26 +111,24 @@ func checkMode(info fs.FileInfo, path string) error {
 // Write makes a directory name exactly these members, each in a file of its own, and returns when that is durable. Everything
 // is checked first: a *FieldError means that nothing was changed. Each file is replaced as a whole, and files of members
 // that are no longer there go at the end, so that whoever reads meanwhile or after a crash finds whole files, and finds
-// nobody missing who was and stays a member. Files have mode 0600, and the directory, made if need be, 0700.
+// nobody missing who was and stays a member. Files have mode 0600, and the directory, made if need be in one
+// that is there, 0700. Of several calls at the same time one may fail; call it again then.
 func Write(dir string, members []Member) error {
 	if err := check(members); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("memberfiles: write: %w", err)
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return fmt.Errorf("memberfiles: write: %w", err)
-	}
-	defer root.Close()
-	if err := write(root, members); err != nil {
+	if err := write(dir, members); err != nil {
 		return fmt.Errorf("memberfiles: write: %w", err)
 	}
 	return nil
 }
 
-func write(root *os.Root, members []Member) error {
+func write(dir string, members []Member) error {
+	root, err := makeDirectory(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	keep := map[string]bool{}
 	for _, m := range members {
 		text, err := m.format()
@@ -145,13 +149,33 @@ func write(root *os.Root, members []Member) error {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		unfinished := strings.HasPrefix(name, ".") && strings.HasSuffix(name, extension+temporary)
+		unfinished := strings.HasPrefix(name, ".") && strings.HasSuffix(name, temporary)
 		stale := !strings.HasPrefix(name, ".") && filepath.Ext(name) == extension && !keep[name]
 		if unfinished || stale {
-			err = errors.Join(err, root.Remove(name))
+			if gone := root.Remove(name); !errors.Is(gone, fs.ErrNotExist) {
+				err = errors.Join(err, gone)
+			}
 		}
 	}
 	return errors.Join(err, syncDirectory(root))
+}
+
+// makeDirectory opens the directory, and makes it durably if it is not there.
+func makeDirectory(dir string) (*os.Root, error) {
+	switch err := os.Mkdir(dir, 0o700); {
+	case errors.Is(err, fs.ErrExist):
+		return os.OpenRoot(dir)
+	case err != nil:
+		return nil, err
+	}
+	above, err := os.OpenRoot(filepath.Dir(filepath.Clean(dir)))
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(syncDirectory(above), above.Close()); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
 }
 
 // replace puts a text into a file of that name unless it is there already.
@@ -161,8 +185,8 @@ func replace(root *os.Root, name string, text []byte) error {
 			return nil
 		}
 	}
-	temp := "." + name + temporary
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	temp := "." + rand.Text() + temporary
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -209,12 +210,13 @@ func TestWriteRefuses(t *testing.T) {
 			require.NoDirExists(t, dir, "nothing was changed")
 		})
 	}
-	longest, _ := newMembers(t, strings.Repeat("a.", 122)+"a")
-	require.NoError(t, memberfiles.Write(filepath.Join(t.TempDir(), "members"), longest), "245 bytes fit")
+	require.ErrorIs(t, memberfiles.Write(filepath.Join(t.TempDir(), "a", "members"), members), fs.ErrNotExist)
+	longest, _ := newMembers(t, strings.Repeat("a.", 124)+"ab")
+	require.NoError(t, memberfiles.Write(filepath.Join(t.TempDir(), "members"), longest), "250 bytes fit")
 }
 
 func TestWriteAndRead(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "a", "members")
+	dir := filepath.Join(t.TempDir(), "members")
 	members, _ := newMembers(t, "micro01", "micro02", "node.example.org")
 	require.NoError(t, memberfiles.Write(dir, members))
 	read, err := memberfiles.Read(dir)
@@ -225,7 +227,7 @@ func TestWriteAndRead(t *testing.T) {
 	require.Equal(t, "name: micro01\naddress: 10.0.0.1:9443\ncertificate: "+indented(textOf(members[0].Certificate)), string(text))
 
 	// What nobody reads stays, what a write left goes, and so does who is no member.
-	for _, name := range []string{".hidden", ".micro09.yaml.new", "README"} {
+	for _, name := range []string{".hidden", ".ABCDEF.new", "README"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 	}
 	require.NoError(t, os.Chmod(filepath.Join(dir, "micro02.yaml"), 0o644))
@@ -248,6 +250,60 @@ func TestWriteAndRead(t *testing.T) {
 	info, err := os.Stat(dir)
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+}
+
+// TestWritersAtTheSameTime: whoever reads meanwhile finds nobody missing who is a member all the time, and no error.
+func TestWritersAtTheSameTime(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "members")
+	members, _ := newMembers(t, "micro01", "micro02", "micro03")
+	require.NoError(t, memberfiles.Write(dir, members[:1]))
+	var writers sync.WaitGroup
+	for i := range 3 {
+		writers.Go(func() {
+			for n := range 20 {
+				_ = memberfiles.Write(dir, members[:1+(i+n)%3]) // one may disturb the other, never the readers
+			}
+		})
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		writers.Wait()
+	}()
+	for reads := 0; ; reads++ {
+		read, err := memberfiles.Read(dir)
+		require.NoError(t, err)
+		require.NotEmpty(t, read)
+		require.Equal(t, members[0], read[0])
+		select {
+		case <-over:
+			require.Positive(t, reads)
+			return
+		default:
+		}
+	}
+}
+
+// FuzzParse: what a file says is refused, or comes back the same after it was written.
+func FuzzParse(f *testing.F) {
+	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.Ed25519})
+	require.NoError(f, err)
+	good := "name: micro01\naddress: 10.0.0.1:9443\ncertificate: " + indented(textOf(id.Certificate()))
+	for _, seed := range []string{good, "", "name: micro01\n", strings.ReplaceAll(good, "micro01", "micro02"), good + good, "# ours\n" + good} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := memberfiles.Parse([]byte(text), "micro01.yaml")
+		if err != nil {
+			require.ErrorIs(t, err, memberfiles.ErrFile)
+			return
+		}
+		written, err := m.Format()
+		require.NoError(t, err)
+		again, err := memberfiles.Parse(written, "micro01.yaml")
+		require.NoError(t, err)
+		require.Equal(t, m, again)
+	})
 }
 
 // rewrite writes ten members, and in turn the first five of them with other addresses, until it is killed.

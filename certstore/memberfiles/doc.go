@@ -32,7 +32,7 @@
 //
 // # Concurrency and time
 //
-// The functions keep no state. Of several that write one directory at the same time, one wins for each file, and no file
-// is ever half written. [Found] and [Adopt] look at the clock, since a certificate that is not valid now would be
+// The functions keep no state. Whoever reads while others write finds whole files; of several who write at the same time,
+// some may get an error. [Found] and [Adopt] look at the clock, since a certificate that is not valid now would be
 // distrusted.
 package memberfiles

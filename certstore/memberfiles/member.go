@@ -16,13 +16,13 @@ import (
 const (
 	extension = ".yaml"
 
-	maxFileSize   = 64 << 10                                         // bytes: a certificate of 16 KiB as PEM, and some comment
-	maxNameLength = 255 - len(".") - len(extension) - len(temporary) // bytes that a file system takes for a name
+	maxFileSize   = 64 << 10             // bytes: a certificate of 16 KiB as PEM, and some comment
+	maxNameLength = 255 - len(extension) // bytes that a file system takes for a name
 )
 
 // Member is a machine as one file describes it.
 type Member struct {
-	Name        string            // see certstore.CheckName, and at most 245 bytes, since it names a file
+	Name        string            // see certstore.CheckName, and at most 250 bytes, since it names a file
 	Address     string            // host:port, see certstore.CheckAddress
 	Certificate *x509.Certificate // see certstore.CheckCertificate; its validity times may be over
 }
