@@ -14,6 +14,8 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/certstore/memberfiles"
 	"github.com/microtrust/microtrust/examples/internal/terminaltest"
+	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -150,6 +152,46 @@ func TestAKeyOfTheLibrary(t *testing.T) {
 	require.Equal(t, certstore.RotationNone, second.store.Rotation())
 	require.True(t, first.store.Snapshot().Trusts(second.store.Identity().Fingerprint()))
 	require.NoError(t, second.store.Rotate(t.Context()), "the library makes the next one itself")
+}
+
+// TestAnOldJoinerStillComesIn: a cluster that was adopted lets in machines whose daemons speak the format of before.
+func TestAnOldJoinerStillComesIn(t *testing.T) {
+	speak := func(m *machine, roles trust.MicroCloudRoles) {
+		t.Helper()
+		var err error
+		m.service, err = trust.NewService(trust.Config{Store: m.store, MicroCloud: roles})
+		require.NoError(t, err)
+	}
+	first, err := newMachine(t.TempDir(), "micro01")
+	require.NoError(t, err)
+	t.Cleanup(first.close)
+	speak(first, trust.MicroCloudRoles{Initiator: true})
+	require.NoError(t, trustByFiles([]*machine{first}))
+	require.NoError(t, found(t.Context(), first.store, first.old.members))
+
+	joiner, err := newMachine(t.TempDir(), "micro02")
+	require.NoError(t, err)
+	t.Cleanup(joiner.close)
+	speak(joiner, trust.MicroCloudRoles{Joiner: true})
+	mux := joiner.endpoints()
+	mux.Handle(trust.MemberPath, joiner.service.Handler())
+	server := &http.Server{Handler: joiner.store.Require(mux)}
+	require.NoError(t, joiner.service.Attach(server))
+	require.NoError(t, joiner.start(server))
+
+	accept := func(session.Offer) session.Decision { return session.Accept }
+	s, err := first.service.Open(t.Context(), session.Config{Policy: accept})
+	require.NoError(t, err)
+	defer s.Close(nil)
+	older, err := first.service.OpenMicroCloud(s, trust.MicroCloudConfig{Address: first.address})
+	require.NoError(t, err)
+	defer older.Close()
+	result, err := joiner.service.JoinMicroCloud(t.Context(), first.address, trust.MicroCloudJoinConfig{
+		Passphrase: older.Passphrase(), Address: joiner.address, Fingerprint: first.store.Identity().Fingerprint(),
+	})
+	require.NoError(t, err)
+	require.Equal(t, 2, result.Members.Len())
+	require.NoError(t, first.awaitFiles(t.Context(), []*machine{first, joiner}))
 }
 
 // TestTheStoreAlone: nothing of package trust is needed, if the daemon carries the statements itself.
