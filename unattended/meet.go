@@ -20,10 +20,14 @@ func (r *run) pace() time.Duration {
 	return max(time.Second, time.Duration(len(r.plan.members))*100*time.Millisecond)
 }
 
+// silence is how long a machine that has not said that it has met all may be silent before it counts as not reached: longer
+// than it takes to begin a round while an earlier one waits for a machine that hangs.
+func (r *run) silence() time.Duration { return 5 * r.pace() }
+
 // meet returns when every machine of the plan has said that it has met all others. This one says so as soon as it has.
 func (r *run) meet(ctx context.Context) error {
 	changes := r.watch(ctx)
-	reached := make(chan struct{}, 1)
+	reached := make(chan struct{})
 	next := time.After(0)
 	for {
 		r.look()
@@ -41,10 +45,13 @@ func (r *run) meet(ctx context.Context) error {
 		case <-reached:
 			next = time.After(r.pace())
 		case <-next:
-			next = nil
+			next = time.After(3 * r.pace()) // the others are not to wait for one that hangs
 			r.background.Go(func() {
 				r.service.Reach(ctx)
-				reached <- struct{}{}
+				select {
+				case reached <- struct{}{}:
+				case <-ctx.Done():
+				}
 			})
 		case err := <-r.failed:
 			return err
@@ -135,11 +142,10 @@ func (r *run) tell(ctx context.Context) {
 	}
 }
 
-// giveUp tells the others that this machine ends without having met all, if it is a member, and the joiners why the session
-// ends.
+// giveUp tells the joiners why the session ends, and the others, if this machine is a member, that it ends without having met all.
 func (r *run) giveUp(ctx context.Context, why error) {
 	r.end(why.Error())
-	if !r.isMember() {
+	if !r.isMember() || r.hasSaid(saysMet) { // in which case nobody waits for it
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lastWords)

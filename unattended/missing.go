@@ -2,6 +2,7 @@ package unattended
 
 import (
 	"slices"
+	"time"
 
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
@@ -37,7 +38,7 @@ func (r *run) missing() []Missing {
 			m.Why = Unconfirmed
 		case r.says(member, saysGaveUp):
 			m.Why = GaveUp
-		case !r.met[member.Key] || st.State == trust.MemberUnreachable:
+		case !r.met[member.Key] || st.State == trust.MemberUnreachable || time.Since(st.LastSeen) > r.silence():
 			m.Why, m.LastSeen, m.Err = Unreached, st.LastSeen, st.Err
 		default:
 			m.Why = NotMet

@@ -61,7 +61,7 @@ func joinAll(ctx context.Context, o options, screen *terminal.Screen, stdout io.
 		return err
 	}
 	defer d.stop()
-	show := &view{screen: screen, store: d.store, picture: o.picture}
+	show := &view{screen: screen, store: d.store, address: d.address, picture: o.picture}
 	show.begin(plan)
 	report, err := plan.Run(d.ctx, unattended.Machine{
 		Store: d.store, Service: d.service, Addresses: []string{d.address}, Services: o.services, Progress: show.progress,

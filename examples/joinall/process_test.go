@@ -215,37 +215,3 @@ func testKilled(t *testing.T, timeout time.Duration) {
 		require.Equal(t, 1, strings.Count(p.stderr.String(), "\n"))
 	}
 }
-
-// TestKilledAtAnyMoment: whoever is killed, and when: either every other one ends well, or every other one names it.
-// MICROTRUST_JOINALL_KILLS says how often; see docs/testing.md.
-func TestKilledAtAnyMoment(t *testing.T) {
-	rounds, _ := strconv.Atoi(os.Getenv("MICROTRUST_JOINALL_KILLS"))
-	if rounds == 0 {
-		t.Skip("set MICROTRUST_JOINALL_KILLS to a number of rounds")
-	}
-	well := 0
-	for round := range rounds {
-		s := newSite(t, 5, "5s")
-		all := map[string]*process{}
-		for _, i := range rand.Perm(5) {
-			all[s.names[i]] = s.start(s.names[i])
-		}
-		victim := s.names[rand.IntN(5)]
-		<-time.After(time.Duration(rand.IntN(1200)) * time.Millisecond)
-		all[victim].cmd.Process.Kill()
-		all[victim].code()
-		delete(all, victim)
-		ends := map[bool]int{}
-		for _, p := range all {
-			code := p.code()
-			ends[code == terminal.Done]++
-			if code != terminal.Done {
-				require.Equal(t, terminal.Ended, code, "round %d: %s: %s", round, p.name, &p.stderr)
-				require.Contains(t, p.stderr.String(), victim, "round %d", round)
-			}
-		}
-		require.Len(t, ends, 1, "round %d: %s was killed; some ended well and some did not", round, victim)
-		well += ends[true] / len(all)
-	}
-	t.Logf("%d rounds, %d of them ended well, %d with the message", rounds, well, rounds-well)
-}

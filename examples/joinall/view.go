@@ -15,6 +15,7 @@ import (
 type view struct {
 	screen  *terminal.Screen
 	store   *certstore.Store
+	address string // where others reach this machine
 	picture bool
 	waiting *terminal.Waiting
 }
@@ -36,7 +37,7 @@ func (v *view) progress(p unattended.Progress) {
 		deadline := p.Session.Deadline()
 		v.screen.Linef("A trust session is open for %s, until %s.", terminal.Duration(p.Session.Remaining(time.Now())), deadline.Format(time.TimeOnly))
 		id := v.store.Identity()
-		v.screen.Event(terminal.Event{Event: "opened", Name: id.Name(), Fingerprint: id.Fingerprint().String(), Deadline: &deadline})
+		v.screen.Event(terminal.Event{Event: "opened", Name: id.Name(), Fingerprint: id.Fingerprint().String(), Address: v.address, Deadline: &deadline})
 	case p.Session != nil:
 		v.screen.Event(terminal.SessionEvent(p.Event))
 		if line := terminal.SessionLine(p.Session, p.Event); line != "" {
