@@ -9,3 +9,6 @@ func OutcomeError(state, code, reason string, answers ...string) error {
 
 // Deriver is what the service derives with, so that a test can occupy it.
 func (s *Service) Deriver() *microcloud.Deriver { return s.deriver }
+
+// JudgePassphrase is how strong a given passphrase may be at most, in bits.
+func JudgePassphrase(text string) float64 { return judgePassphrase(text) }

@@ -269,9 +269,8 @@ func TestGuardServesOneRequest(t *testing.T) {
 func TestGuardLeash(t *testing.T) {
 	first, reached := guardedDaemon(t, older())
 	s := first.openAsking(session.Config{})
-	m, err := first.svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: first.addr})
-	require.NoError(t, err)
-	header := "Authorization: " + olderKey(t, m.Passphrase()).Sign(nil)
+	openOlder(t, first, s)
+	header := "Authorization: " + olderKey().Sign(nil)
 	long := "X: " + strings.Repeat("x", 8<<10)
 	for reason, row := range map[string]struct {
 		w       wish
@@ -312,8 +311,8 @@ func TestGuardLeash(t *testing.T) {
 func TestGuardEndsSlowGuests(t *testing.T) {
 	cfg := older()
 	cfg.Limits = trust.Limits{RequestTime: 300 * time.Millisecond, HandshakeLife: time.Second}
-	first, s, m := olderFounder(t, cfg, session.Config{})
-	header := olderKey(t, m.Passphrase()).Sign(nil)
+	first, s, _ := olderFounder(t, cfg, session.Config{})
+	header := olderKey().Sign(nil)
 	idle, err := dialRaw(t, first.addr, strangerTLS(nil))
 	require.NoError(t, err)
 	half, err := dialRaw(t, first.addr, strangerTLS(nil))

@@ -13,8 +13,8 @@ import (
 
 // TestMicroCloudEchoes: a signed intent that was taken or sent before is answered without a derivation, while none is to be had.
 func TestMicroCloudEchoes(t *testing.T) {
-	first, s, m := olderFounder(t, older(), session.Config{})
-	j, late := newOlderJoiner(t, "micro02", m.Passphrase()), newOlderJoiner(t, "micro03", m.Passphrase())
+	first, s, _ := olderFounder(t, older(), session.Config{})
+	j, late := newOlderJoiner(t, "micro02"), newOlderJoiner(t, "micro03")
 	require.Equal(t, http.StatusOK, j.join(first).status)
 	require.NoError(t, s.Approve(t.Context(), offered(t, s).ID))
 	confirmation := <-j.got

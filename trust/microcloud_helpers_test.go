@@ -2,12 +2,14 @@ package trust_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -31,9 +33,38 @@ func olderFounder(t *testing.T, cfg trust.Config, s session.Config) (*machine, *
 	first := newMachine(t, "micro01").serve(cfg)
 	require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
 	open := first.openAsking(s)
-	m, err := first.svc.OpenMicroCloud(open, trust.MicroCloudConfig{Address: first.addr})
+	return first, open, openOlder(t, first, open)
+}
+
+// openOlder opens the second way in, with the passphrase of these tests.
+func openOlder(t *testing.T, first *machine, open *session.Session) *trust.MicroCloud {
+	t.Helper()
+	p, err := microcloud.NewPassphrase(olderPhrase)
 	require.NoError(t, err)
-	return first, open, m
+	m, err := first.svc.OpenMicroCloud(open, trust.MicroCloudConfig{Address: first.addr, Passphrase: p})
+	require.NoError(t, err)
+	return m
+}
+
+// olderPhrase is strong, and the same in all tests, so that their joiners derive one key together.
+const olderPhrase = "q7Hc2vYt9LmRw4XeZs8KbDf3JgNp6AuT"
+
+var olderKey = sync.OnceValue(func() *microcloud.Key { return keyOf(olderPhrase) })
+
+func keyOf(phrase string) *microcloud.Key {
+	p, err := microcloud.NewPassphrase(phrase)
+	if err != nil {
+		panic(err)
+	}
+	d, err := microcloud.NewDeriver(microcloud.DeriverConfig{})
+	if err != nil {
+		panic(err)
+	}
+	key, err := d.NewKey(context.Background(), p)
+	if err != nil {
+		panic(err)
+	}
+	return key
 }
 
 // received is a request that a joiner's own server got.
@@ -45,15 +76,16 @@ type received struct {
 
 // olderJoiner is a joiner of the older format as a test wants it: a server of its own, and requests made by hand.
 type olderJoiner struct {
-	t      *testing.T
-	id     *certstore.Identity
-	addr   string
-	key    *microcloud.Key
-	got    chan received
-	status chan int // of the next reply of its server; 200 if there is none
+	t        *testing.T
+	id       *certstore.Identity
+	addr     string
+	services map[string]string
+	key      *microcloud.Key
+	got      chan received
+	status   chan int // of the next reply of its server; 200 if there is none
 }
 
-func newOlderJoiner(t *testing.T, name string, p microcloud.Passphrase) *olderJoiner {
+func newOlderJoiner(t *testing.T, name string) *olderJoiner {
 	t.Helper()
 	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: name, Algorithm: certstore.Ed25519})
 	require.NoError(t, err)
@@ -63,17 +95,8 @@ func newOlderJoiner(t *testing.T, name string, p microcloud.Passphrase) *olderJo
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	j.addr = srv.Listener.Addr().String()
-	j.key = olderKey(t, p)
+	j.key = olderKey()
 	return j
-}
-
-func olderKey(t *testing.T, p microcloud.Passphrase) *microcloud.Key {
-	t.Helper()
-	d, err := microcloud.NewDeriver(microcloud.DeriverConfig{})
-	require.NoError(t, err)
-	key, err := d.NewKey(t.Context(), p)
-	require.NoError(t, err)
-	return key
 }
 
 func (j *olderJoiner) serve(w http.ResponseWriter, r *http.Request) {
@@ -90,7 +113,7 @@ func (j *olderJoiner) serve(w http.ResponseWriter, r *http.Request) {
 
 func (j *olderJoiner) intent() []byte {
 	j.t.Helper()
-	body, err := microcloudwire.EncodeIntent(microcloudwire.Intent{Name: j.id.Name(), Address: j.addr, Certificate: j.id.Certificate()})
+	body, err := microcloudwire.EncodeIntent(microcloudwire.Intent{Name: j.id.Name(), Address: j.addr, Certificate: j.id.Certificate(), Services: j.services})
 	require.NoError(j.t, err)
 	return body
 }
@@ -146,7 +169,7 @@ func olderCall(t *testing.T, addr string, id *certstore.Identity, method, path, 
 	return olderReply{resp.StatusCode, envelope.Error, envelope.Metadata.Name, resp.Header}
 }
 
-// freePort returns an address on loopback where nobody listens.
+// nobodyThere returns an address on loopback where nobody listens.
 func nobodyThere(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

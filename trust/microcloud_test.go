@@ -12,8 +12,8 @@ import (
 
 // TestMicroCloudJoin: intent, approval, confirmation, in the order of the format.
 func TestMicroCloudJoin(t *testing.T) {
-	first, s, m := olderFounder(t, older(), session.Config{})
-	j := newOlderJoiner(t, "micro02", m.Passphrase())
+	first, s, _ := olderFounder(t, older(), session.Config{})
+	j := newOlderJoiner(t, "micro02")
 
 	name := olderCall(t, first.addr, nil, http.MethodGet, microcloudwire.NamePath, "", nil)
 	require.Equal(t, "micro01", name.name)
