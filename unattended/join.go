@@ -12,10 +12,8 @@ import (
 	"github.com/microtrust/microtrust/trust"
 )
 
-const (
-	again      = time.Second     // between joins that came to nothing
-	searchTime = 5 * time.Second // of one search for the initiator
-)
+// searchTime is how long one search for the initiator lasts.
+const searchTime = 5 * time.Second
 
 // join makes this machine a member. It goes on until it succeeds, ctx ends, or it is refused for good.
 func (r *run) join(ctx context.Context) error {
@@ -38,7 +36,7 @@ func (r *run) join(ctx context.Context) error {
 		case !passes(err):
 			return err
 		}
-		if err := pause(ctx, again); err != nil {
+		if err := pause(ctx, r.plan.pace); err != nil {
 			return err
 		}
 	}

@@ -141,6 +141,7 @@ func (m *machine) run(ctx context.Context) <-chan outcome {
 func (m *machine) runWith(ctx context.Context, part unattended.Machine) <-chan outcome {
 	m.t.Helper()
 	plan := m.site.plan()
+	plan.SetPace(200 * time.Millisecond)
 	part.Store, part.Service, part.Addresses, part.Progress = m.store, m.svc, []string{m.site.addr[m.name]}, m.note
 	done := make(chan outcome, 1)
 	ctx, cancel := context.WithCancel(ctx)

@@ -17,7 +17,7 @@ const (
 
 // pace is how long to wait between two rounds of calling everybody, so that a machine makes ten calls in a second at most.
 func (r *run) pace() time.Duration {
-	return max(time.Second, time.Duration(len(r.plan.members))*100*time.Millisecond)
+	return max(r.plan.pace, time.Duration(len(r.plan.members))*r.plan.pace/10)
 }
 
 // silence is how long a machine that has not said that it has met all may be silent before it counts as not reached: longer
@@ -138,7 +138,7 @@ func (r *run) tell(ctx context.Context) {
 	busy := func(st trust.MemberStatus) bool {
 		return st.State == trust.MemberBehind || st.State == trust.MemberUnknown
 	}
-	for slices.ContainsFunc(r.service.Reach(ctx), busy) && pause(ctx, again) == nil {
+	for slices.ContainsFunc(r.service.Reach(ctx), busy) && pause(ctx, r.plan.pace) == nil {
 	}
 }
 

@@ -3,6 +3,7 @@ package unattended_test
 import (
 	"context"
 	"errors"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,6 +48,34 @@ func TestDeadMachineIsNamed(t *testing.T) {
 	m2.awaitMissing("micro03 is a member and was not reached", "micro04 is no member")
 	end2()
 	require.Equal(t, []string{"micro03 is a member and was not reached", "micro04 is no member"}, listed(missing(t, done2).Missing))
+}
+
+// TestHangingMachineIsNamed: one that takes connections and says nothing, as a stopped process does, is named like a dead one.
+func TestHangingMachineIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 4, skip)
+	ctx, end := enough(t)
+	m1, m2, m3 := s.start("micro01"), s.start("micro02"), s.start("micro03")
+	done1, done2, done3 := m1.run(ctx), m2.run(ctx), m3.run(t.Context())
+	m1.awaitMissing("micro04 has never been seen")
+	m2.awaitMissing("micro04 is no member")
+	m3.stop()
+	ended(t, done3)
+	var silent net.Listener // whose connections the kernel takes
+	require.Eventually(t, func() (ok bool) {
+		var err error
+		silent, err = net.Listen("tcp", s.addr["micro03"])
+		return err == nil
+	}, 10*time.Second, 10*time.Millisecond)
+	defer silent.Close()
+	m1.awaitMissing("micro03 is a member and was not reached", "micro04 has never been seen")
+	m2.awaitMissing("micro03 is a member and was not reached", "micro04 is no member")
+	s.start("micro04").run(ctx)
+	m1.awaitMissing("micro03 is a member and was not reached")
+	m2.awaitMissing("micro03 is a member and was not reached")
+	end()
+	require.Len(t, missing(t, done1).Missing, 1)
+	require.Len(t, missing(t, done2).Missing, 1)
 }
 
 // TestTimeIsOver: a machine whose initiator is not there names it, and the initiator names who never came.

@@ -24,6 +24,7 @@ type Plan struct {
 	skipFingerprint bool
 	services        map[string]string
 	timeout         time.Duration
+	pace            time.Duration // of everything that is repeated; another one in tests alone
 }
 
 // Member is a machine that the file names.
