@@ -26,6 +26,9 @@ type courier struct {
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when the joiner has heard, or cannot be told
 
+	once  sync.Once
+	asked chan struct{} // closed when the joiner asks for the member set
+
 	mu   sync.Mutex
 	held net.Conn // over which the joiner has proved its key; nil if there is none
 }
@@ -33,6 +36,8 @@ type courier struct {
 const (
 	// reachPatience is how long an approval tries to reach the joiner.
 	reachPatience = 5 * time.Second
+	// newcomerPatience is how long a joiner may take to ask for the member set after its confirmation.
+	newcomerPatience = 2 * time.Second
 	// tellPatience is how long a courier tries to tell a joiner that it ended.
 	tellPatience = 10 * time.Second
 )
@@ -126,9 +131,7 @@ func (c *courier) confirm() {
 		var refused *microcloudwire.ReplyError
 		switch {
 		case err == nil, errors.As(err, &refused) && refused.Text == microcloudwire.TextDuplicate: // it took an earlier one
-			if err := open.Confirm(c.id); err == nil {
-				log.Info("member joined", "protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint())
-			}
+			c.settle()
 			return
 		case retry == 0:
 			log.Warn("an admitted joiner has not taken its confirmation yet", "name", c.offer.Intent.Name, "address", c.address, "error", err)
@@ -138,6 +141,39 @@ func (c *courier) confirm() {
 		case <-changed:
 		case <-open.Ended():
 		}
+	}
+}
+
+// settle says when a joiner that has taken its confirmation has joined. One of ours asks for the member set at once; it has joined
+// when it calls as somebody who has it, and may still leave. One that asks for nothing had all that there is.
+func (c *courier) settle() {
+	open := c.from.open
+	timer := time.NewTimer(newcomerPatience)
+	defer timer.Stop()
+	silent, asked := timer.C, c.asked
+	for {
+		changed := open.Changed(c.id)
+		if j, known := open.Lookup(c.id); !known || j.State != session.StateAdmitted || j.Away || !takesProofs(open) {
+			return
+		}
+		select {
+		case <-asked:
+			silent, asked = nil, nil
+		case <-silent:
+			if err := open.Confirm(c.id); err == nil {
+				c.from.service.log.Info("member joined", "protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint())
+			}
+			return
+		case <-changed:
+		case <-open.Ended():
+		}
+	}
+}
+
+// noteNewcomer notes that the joiner of an offer asks for the member set.
+func (t *couriers) noteNewcomer(id session.OfferID) {
+	if c := t.get(id); c != nil {
+		c.once.Do(func() { close(c.asked) })
 	}
 }
 

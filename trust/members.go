@@ -35,7 +35,6 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no member", http.StatusForbidden)
 		return
 	}
-	s.noteContact(member)
 	if !s.serving.enter(member.Key) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many exchanges at the same time", http.StatusTooManyRequests)
@@ -71,8 +70,13 @@ func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body
 	if err != nil {
 		return exchangeReply{}, err
 	}
-	if !req.newcomer() && cluster != s.cluster() {
+	switch {
+	case req.newcomer():
+		s.couriers.noteNewcomer(session.OfferID(member.Offer))
+	case cluster != s.cluster():
 		return exchangeReply{}, fmt.Errorf("%w: another cluster", errMeaning)
+	default:
+		s.noteContact(member)
 	}
 	result, err := s.replica.take(r.Context(), member.Name, req.Statements)
 	s.noteTaken(member.Name, result)

@@ -188,7 +188,7 @@ func (m *MicroCloud) newCourier(in microcloudwire.Intent) (*courier, error) {
 		return nil, microcloudRefusal("Failed to register join intent: its certificate is that of a member")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &courier{from: m, offer: offer, id: offer.ID(), address: in.Address, ctx: ctx, cancel: cancel, done: make(chan struct{})}, nil
+	return &courier{from: m, offer: offer, id: offer.ID(), address: in.Address, ctx: ctx, cancel: cancel, done: make(chan struct{}), asked: make(chan struct{})}, nil
 }
 
 // registerError says in the words of the format why the session does not take an intent.

@@ -120,8 +120,8 @@ type confirmation struct {
 }
 
 func (s *Service) newMicrocloudJoiner(address string, cfg MicroCloudJoinConfig) (*microcloudJoiner, error) {
-	if !s.roles.Joiner {
-		return nil, fmt.Errorf("%w: Config.MicroCloud.Joiner is off", ErrConfig)
+	if !s.roles.Joiner || !s.guarded() {
+		return nil, fmt.Errorf("%w: Config.MicroCloud.Joiner must be on, and a server attached whose handler is the guard", ErrConfig)
 	}
 	if cfg.Passphrase.IsZero() {
 		return nil, fmt.Errorf("%w: Passphrase is required", ErrConfig)
@@ -183,11 +183,13 @@ func (j *microcloudJoiner) run(ctx context.Context) (Result, error) {
 	}
 	other := Initiator{Name: c.name, Fingerprint: certstore.FingerprintOf(c.certificate), Address: j.address}
 	j.report(Progress{Stage: Waiting, Initiator: other})
+	pulled, stop := j.startPull(ctx)
+	defer stop()
 	if err := j.verify(ctx, other); err != nil {
 		return Result{}, err
 	}
 	j.report(Progress{Stage: Storing, Initiator: other})
-	if err := j.adopt(ctx, c, &other); err != nil {
+	if err := j.adopt(ctx, c, &other, <-pulled); err != nil {
 		return Result{}, err
 	}
 	res := Result{Cluster: other.Cluster, Initiator: other}

@@ -171,5 +171,15 @@ func refusedIntent(err error, sentBefore bool) error {
 	case strings.HasPrefix(refused.Text, "Rejecting peer "):
 		return session.ErrorFromCode(session.CodeOf(session.ErrServiceMismatch), refused.Text)
 	}
-	return session.ErrorFromCode(session.CodeOf(session.ErrInvalid), refused.Text)
+	reason := strings.TrimPrefix(refused.Text, "Failed to register join intent: ")
+	return reasonError(reason, session.ErrorFromCode(session.CodeOf(session.ErrInvalid), refused.Text))
+}
+
+// reasonError reads what reasonOf wrote; what another peer did is otherwise.
+func reasonError(reason string, otherwise error) error {
+	code, text, _ := strings.Cut(reason, ": ")
+	if err := session.ErrorFromCode(code, text); err != nil && errors.Unwrap(err) != nil {
+		return err
+	}
+	return otherwise
 }

@@ -17,7 +17,7 @@ func (s *Service) beginMicrocloudJoin(j *microcloudJoiner) error {
 	switch {
 	case s.switching:
 		return ErrRotating
-	case s.mcJoiner != nil, s.mcInitiator != nil && takesProofs(s.mcInitiator.open):
+	case s.mcJoiner != nil, s.mcInitiator != nil && s.mcInitiator.active():
 		return ErrSessionOpen
 	}
 	s.mcJoiner = j
@@ -79,7 +79,7 @@ func (j *microcloudJoiner) stop(_ certstore.Fingerprint, reason string) error {
 	j.mu.Lock()
 	j.dismissed = true
 	j.mu.Unlock()
-	j.end(session.ErrorFromCode(session.CodeOf(session.ErrStopped), reason))
+	j.end(reasonError(reason, session.ErrorFromCode(session.CodeOf(session.ErrStopped), reason)))
 	return nil
 }
 

@@ -49,28 +49,15 @@ func TestMicroCloudJoinConfigIsRefused(t *testing.T) {
 // TestMicroCloudIntentIsRefused: what an initiator may answer, and what the person is told. Nothing is stored, and one who
 // does not have the intent is not told that this side leaves.
 func TestMicroCloudIntentIsRefused(t *testing.T) {
-	answers := func(status int, text string) func(http.ResponseWriter) {
-		return func(w http.ResponseWriter) { refuseIntent(w, status, text) }
-	}
 	for reason, row := range map[string]struct {
 		answer func(http.ResponseWriter)
 		want   error
 	}{
-		"wrong passphrase":     {answers(403, microcloud.TextMAC), trust.ErrRefused},
-		"no session":           {answers(400, microcloudwire.TextNoSession), trust.ErrNoSession},
-		"known already":        {answers(400, microcloudwire.TextDuplicate), trust.ErrAlreadyOffered},
-		"another version":      {answers(400, microcloudwire.TextServiceVersion("micro02", "LXD", "5.21.2", "5.21.1")), session.ErrServiceMismatch},
-		"missing service":      {answers(400, microcloudwire.TextServiceMissing("micro02", "LXD")), session.ErrServiceMismatch},
-		"something else":       {answers(400, "name: is taken"), session.ErrInvalid},
-		"a text of two lines":  {answers(400, "forged\nerror: none"), session.ErrInvalid},
-		"no envelope":          {func(w http.ResponseWriter) { w.WriteHeader(400) }, trust.ErrReply},
-		"success of no kind":   {func(w http.ResponseWriter) { w.Write([]byte("{}")) }, trust.ErrReply},
-		"a redirect":           {func(w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(307) }, trust.ErrReply},
-		"a reply without end":  {func(w http.ResponseWriter) { w.Write(make([]byte, 1<<20)) }, trust.ErrReply},
-		"another's status 403": {func(w http.ResponseWriter) { http.Error(w, "forbidden", 403) }, trust.ErrReply},
+		"wrong passphrase": {func(w http.ResponseWriter) { refuseIntent(w, 403, microcloud.TextMAC) }, trust.ErrRefused},
+		"something else":   {func(w http.ResponseWriter) { refuseIntent(w, 400, "forged\nerror: none") }, session.ErrInvalid},
+		"a redirect":       {func(w http.ResponseWriter) { w.Header().Set("Location", "/"); w.WriteHeader(307) }, trust.ErrReply},
 	} {
 		t.Run(reason, func(t *testing.T) {
-			t.Parallel()
 			f := newFieldInitiator(t, func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == microcloudwire.JoinPath {
 					row.answer(w)
@@ -177,7 +164,7 @@ func TestMicroCloudWrongPassphrasesAreCounted(t *testing.T) {
 		_, err := startMicroCloudJoin(t, m, f.addr(), trust.MicroCloudJoinConfig{Attempts: attempts}).end()
 		return err
 	}
-	for range 6 {
+	for range 2 {
 		require.ErrorIs(t, join(), trust.ErrNoSession)
 	}
 	wrong = true

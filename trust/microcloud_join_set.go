@@ -15,11 +15,33 @@ import (
 // errNoSet says that the initiator answered that it has no member set.
 var errNoSet = errors.New("no member set")
 
-// adopt pulls the member set from the initiator, checks all of it, makes it durable, and tells the initiator where this machine is.
-func (j *microcloudJoiner) adopt(ctx context.Context, c confirmation, other *Initiator) error {
+// pulledSet is what came of asking for the member set.
+type pulledSet struct {
+	*wholeSet
+	err error
+}
+
+// startPull asks for the set while a person compares, so that the initiator need not stay for that. Nothing is stored. After stop,
+// which waits, nothing is under way any more.
+func (j *microcloudJoiner) startPull(ctx context.Context) (_ <-chan pulledSet, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	pulled := make(chan pulledSet, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		set, err := j.pull(ctx)
+		pulled <- pulledSet{set, err}
+	}()
+	return pulled, func() {
+		cancel()
+		<-ended
+	}
+}
+
+// adopt checks all of the member set, makes it durable, and tells the initiator where this machine is.
+func (j *microcloudJoiner) adopt(ctx context.Context, c confirmation, other *Initiator, set pulledSet) error {
 	store := j.service.store
-	set, err := j.pull(ctx)
-	switch {
+	switch err := set.err; {
 	case errors.Is(err, errNoSet) && j.cfg.Found:
 		return j.found(ctx, c, other)
 	case errors.Is(err, errNoSet):

@@ -149,11 +149,12 @@ func (s *Service) sessionOver() <-chan struct{} {
 	return over
 }
 
-// forbidSessions makes Open refuse, unless a session is being served, or a joiner that came by an invitation.
+// forbidSessions makes Open refuse, unless a session is being served, or a joiner that came by an invitation, or this machine
+// joins itself.
 func (s *Service) forbidSessions() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.switching = s.offering == 0 && !s.inUse(s.current)
+	s.switching = s.offering == 0 && s.mcJoiner == nil && !s.inUse(s.current)
 	return s.switching
 }
 

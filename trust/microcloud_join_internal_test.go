@@ -1,0 +1,83 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/internal/microcloudwire"
+	"github.com/microtrust/microtrust/internal/wire"
+	"github.com/microtrust/microtrust/session"
+	"github.com/stretchr/testify/require"
+)
+
+// TestWhatAnswersToAnIntentMean: nobody has signed them, so they decide nothing but what the person is told.
+func TestWhatAnswersToAnIntentMean(t *testing.T) {
+	for text, want := range map[string]error{
+		microcloud.TextMAC:           ErrRefused,
+		microcloudwire.TextNoSession: ErrNoSession,
+		microcloudwire.TextDuplicate: ErrAlreadyOffered,
+		microcloudwire.TextServiceVersion("micro02", "LXD", "5.21.2", "5.21.1"): session.ErrServiceMismatch,
+		microcloudwire.TextServiceMissing("micro02", "LXD"):                     session.ErrServiceMismatch,
+		"Failed to register join intent: " + reasonOf(session.ErrUnwantedName):  session.ErrUnwantedName,
+		"Failed to register join intent: " + reasonOf(session.ErrRemoved):       session.ErrRemoved,
+		"Failed to register join intent: " + reasonOf(session.ErrLimitReached):  session.ErrLimitReached,
+		"Failed to register join intent: the moon is full":                      session.ErrInvalid,
+		"malformed message: name: must be a string":                             session.ErrInvalid,
+		"removed it: not": session.ErrInvalid,
+		"":                ErrReply,
+	} {
+		err := refusedIntent(&microcloudwire.ReplyError{Status: http.StatusBadRequest, Text: text}, false)
+		require.ErrorIs(t, err, want, text)
+	}
+	require.NoError(t, refusedIntent(nil, false))
+	require.NoError(t, refusedIntent(&microcloudwire.ReplyError{Status: 400, Text: microcloudwire.TextDuplicate}, true), "it was this one")
+	require.ErrorIs(t, refusedIntent(io.EOF, false), io.EOF)
+}
+
+// TestReasonsTravel: what an initiator of ours says at the end is the error of every way to join; what others say is a reason.
+func TestReasonsTravel(t *testing.T) {
+	otherwise := errors.New("otherwise")
+	for _, cause := range []error{
+		session.ErrExpired, session.ErrExhausted, session.ErrLimitReached, &session.DeniedError{Reason: "not today: really"},
+		&session.StoppedError{Reason: "closing time"}, session.ErrSuperseded, session.ErrRemoved, session.ErrAdmission,
+	} {
+		err := reasonError(reasonOf(cause), otherwise)
+		require.Equal(t, session.CodeOf(cause), session.CodeOf(err))
+		require.Equal(t, session.TextOf(cause), session.TextOf(err))
+	}
+	for _, reason := range []string{"", "internal", "internal: disk", "Denied: no", "because", "no-such-code: x", "denied too"} {
+		require.Equal(t, otherwise, reasonError(reason, otherwise), reason)
+	}
+}
+
+// TestWhatAFailedExchangeMeans: nothing but the one answer says that there is no member set.
+func TestWhatAFailedExchangeMeans(t *testing.T) {
+	status := func(code int) error { return &statusError{name: "micro01", status: code} }
+	for _, row := range []struct{ err, want error }{
+		{status(404), errNoSet},
+		{fmt.Errorf("wrapped: %w", status(404)), errNoSet},
+		{status(403), ErrUnreachable},
+		{status(429), ErrUnreachable},
+		{status(500), ErrUnreachable},
+		{status(503), ErrUnreachable},
+		{status(400), ErrReply},
+		{status(405), ErrReply},
+		{status(301), ErrReply},
+		{io.ErrUnexpectedEOF, ErrUnreachable},
+		{wire.ErrMalformed, ErrReply},
+		{errMeaning, ErrReply},
+		{errTooLarge, ErrReply},
+		{ErrMemberSet, ErrMemberSet},
+		{ErrServerChanged, ErrServerChanged},
+		{certstore.ErrConnection, ErrNotMicroCloud},
+	} {
+		err := exchangeError(row.err)
+		require.ErrorIs(t, err, row.want)
+		require.Equal(t, row.want == errNoSet, errors.Is(err, errNoSet), "%v", row.err)
+	}
+}
