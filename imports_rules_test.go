@@ -101,7 +101,7 @@ var importRules = map[string]importRule{
 		denied: slices.Concat(noNetwork, noDice),
 	},
 
-	"examples/internal/terminal": {arrows: []string{"trust", "session", "hmacauth", "certstore"}},
+	"examples/internal/terminal": {arrows: []string{"trust", "session", "hmacauth", "hmacauth/microcloud", "certstore"}},
 
 	"examples/internal/client":       exampleRule,
 	"examples/internal/server":       exampleRule,
@@ -120,7 +120,7 @@ var importRules = map[string]importRule{
 
 // exampleRule: examples use what every user can use, and nothing of internal/; what they share is in a package of theirs.
 var exampleRule = importRule{
-	arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit", "discovery", "examples/internal/terminal", "examples/internal/client", "examples/internal/server"},
+	arrows: []string{"trust", "session", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "discovery", "examples/internal/terminal", "examples/internal/client", "examples/internal/server"},
 }
 
 // testModules may be imported by test files alone.

@@ -25,6 +25,38 @@ type dialogue struct {
 	asking sync.WaitGroup
 }
 
+// microtrust joins in the library's own protocol.
+func (d *dialogue) microtrust(ctx context.Context, store *certstore.Store, servers []string) (trust.Result, error) {
+	passphrase, err := d.passphrase(ctx)
+	if err != nil {
+		return trust.Result{}, err
+	}
+	cfg := d.config(store, passphrase)
+	if cfg.Attempts, err = ratelimit.NewAttempts(ratelimit.AttemptsConfig{}); err != nil {
+		return trust.Result{}, err
+	}
+	if len(servers) > 1 {
+		cfg.Wait = 0 // the search has waited
+	}
+	return d.try(ctx, servers, func(server string) (trust.Result, error) { return trust.Join(ctx, server, cfg) })
+}
+
+// passphrase reads the passphrase or asks for it.
+func (d *dialogue) passphrase(ctx context.Context) (hmacauth.Passphrase, error) {
+	if d.passphraseFile == "" {
+		p, err := terminal.AskPassphrase(ctx, d.screen, d.input, d.hidden)
+		if errors.Is(err, terminal.ErrNoAnswer) {
+			err = &terminal.UsageError{Err: err}
+		}
+		return p, err
+	}
+	p, err := terminal.ReadPassphrase(ctx, d.passphraseFile, d.input)
+	if err != nil && ctx.Err() == nil {
+		err = &terminal.UsageError{Err: err}
+	}
+	return p, err
+}
+
 func (d *dialogue) config(store *certstore.Store, p hmacauth.Passphrase) trust.JoinConfig {
 	cfg := trust.JoinConfig{
 		Store:                   store,
@@ -43,17 +75,13 @@ func (d *dialogue) config(store *certstore.Store, p hmacauth.Passphrase) trust.J
 	return cfg
 }
 
-// join tries the servers in order, until one of them decides.
-func (d *dialogue) join(ctx context.Context, servers []string, cfg trust.JoinConfig) (res trust.Result, err error) {
-	if cfg.Attempts, err = ratelimit.NewAttempts(ratelimit.AttemptsConfig{}); err != nil {
-		return trust.Result{}, err
-	}
-	if len(servers) > 1 {
-		cfg.Wait = 0 // the search has waited
-	}
+// try tries the servers in order, until one of them decides.
+func (d *dialogue) try(ctx context.Context, servers []string, join func(server string) (trust.Result, error)) (res trust.Result, err error) {
+	d.waiting = d.screen.Wait("connecting to " + servers[0])
+	defer d.waiting.Stop()
 	var failed error
 	for _, d.server = range servers {
-		res, err = trust.Join(ctx, d.server, cfg)
+		res, err = join(d.server)
 		if len(servers) == 1 || ctx.Err() != nil || !another(err) {
 			return res, err
 		}
@@ -67,7 +95,7 @@ func another(err error) bool {
 	if terminal.IsAny(err, trust.ErrUnconfirmed) {
 		return false
 	}
-	return terminal.IsAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust) || errors.As(err, new(*trust.FingerprintError))
+	return terminal.IsAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust, trust.ErrNotMicroCloud) || errors.As(err, new(*trust.FingerprintError))
 }
 
 // progress says what the join waits for.

@@ -46,7 +46,7 @@ func servers(ctx context.Context, o options, screen *terminal.Screen, input *ter
 	if f.network, err = network(o.network, discovery.Interfaces); err != nil {
 		return nil, err
 	}
-	search, err := discovery.NewSearch(discovery.SearchConfig{Interface: f.network})
+	search, err := discovery.NewSearch(discovery.SearchConfig{Interface: f.network, Legacy: o.microCloud})
 	if err != nil {
 		return nil, &terminal.UsageError{Err: err}
 	}
@@ -83,8 +83,12 @@ func network(given string, interfaces func() ([]string, error)) (string, error) 
 	return names[0], nil
 }
 
-// add lists what answered, unless it is listed: most machines answer over IPv4 and IPv6.
+// add lists what answered, unless it is listed, since most machines answer over IPv4 and IPv6, or speaks another protocol than the
+// one to join with: that is never changed by what was found.
 func (f *finder) add(found discovery.Found) (added bool) {
+	if older := found.Protocol == discovery.ProtocolLegacy; older != f.microCloud {
+		return false
+	}
 	same := func(other discovery.Found) bool {
 		return other.Name == found.Name && other.Protocol == found.Protocol && slices.Equal(other.Addresses, found.Addresses)
 	}

@@ -13,7 +13,8 @@ import (
 const purpose = `joinclient makes this machine a member of a cluster. On a machine of the cluster, joinserver shows a passphrase.
 
   joinclient -dir DIR -name NAME -server HOST:PORT
-  joinclient -dir DIR -name NAME                    searches for joinserver -interface on the network`
+  joinclient -dir DIR -name NAME                    searches for joinserver -interface on the network
+  joinclient -dir DIR -name NAME -server HOST:PORT -microcloud -listen ADDRESS:PORT`
 
 // options are what the command line says.
 type options struct {
@@ -25,6 +26,9 @@ type options struct {
 	hidden           bool
 	fingerprint      certstore.Fingerprint
 	skipFingerprint  bool
+	microCloud       bool
+	listen           string
+	foundCluster     bool
 	services         terminal.Pairs
 	attributes       terminal.Pairs
 	wait, timeout    time.Duration
@@ -55,6 +59,9 @@ func parse(args []string, stdout io.Writer) (options, error) {
 		return err
 	})
 	flags.BoolVar(&o.skipFingerprint, "insecure-skip-fingerprint", false, "do not compare the server's fingerprint: the passphrase alone decides")
+	flags.BoolVar(&o.microCloud, "microcloud", false, "join in the format MicroCloud-1.0, with the passphrase that the server shows for it")
+	flags.StringVar(&o.listen, "listen", "", "with -microcloud, IP `address:port` where this machine waits for the server's confirmation")
+	flags.BoolVar(&o.foundCluster, "found-cluster", false, "with -microcloud: if the server keeps no member set of ours, begin a cluster here that it is a member of")
 	flags.Var(o.services, "services", "`name=version,…` of the services of this machine")
 	flags.Var(o.attributes, "attributes", "`name=value,…` to show to whoever approves")
 	flags.DurationVar(&o.wait, "wait", 0, "how long to wait for the server and its session to be there, or to be found")
@@ -108,5 +115,21 @@ func (o options) check() error {
 	case o.json && !pinned && !o.skipFingerprint:
 		return terminal.Usagef("-json asks nothing; give -fingerprint (joinserver -print-fingerprint prints it)")
 	}
-	return nil
+	return o.checkMicroCloud()
+}
+
+func (o options) checkMicroCloud() error {
+	switch {
+	case !o.microCloud && (o.listen != "" || o.foundCluster):
+		return terminal.Usagef("-listen and -found-cluster go with -microcloud")
+	case !o.microCloud:
+		return nil
+	case o.listen == "":
+		return terminal.Usagef("-microcloud: say with -listen where this machine waits for the server's confirmation")
+	case len(o.attributes) > 0:
+		return terminal.Usagef("-attributes: MicroCloud-1.0 has none")
+	case len(o.advertise) > 1:
+		return terminal.Usagef("-advertise: MicroCloud-1.0 has room for one")
+	}
+	return terminal.CheckListen(o.listen, o.advertise)
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
-	"github.com/microtrust/microtrust/hmacauth"
 )
 
 // Run runs joinclient until it has joined, or failed, or ctx ends, and returns the exit code: one of terminal.Meanings.
@@ -57,34 +56,16 @@ func join(ctx context.Context, o options, screen *terminal.Screen, input *termin
 	if err != nil {
 		return err
 	}
-	passphrase, err := passphraseFor(ctx, o, screen, input)
-	if err != nil {
-		return err
-	}
 	d := &dialogue{options: o, screen: screen, input: input}
-	d.waiting = screen.Wait("connecting to " + servers[0])
-	res, err := d.join(ctx, servers, d.config(store, passphrase))
-	d.waiting.Stop()
+	attempt := d.microtrust
+	if o.microCloud {
+		attempt = d.microCloud
+	}
+	res, err := attempt(ctx, store, servers)
 	d.end()
 	if err != nil {
 		return err
 	}
 	d.welcome(store, res)
 	return nil
-}
-
-// passphraseFor reads the passphrase or asks for it.
-func passphraseFor(ctx context.Context, o options, screen *terminal.Screen, input *terminal.Input) (hmacauth.Passphrase, error) {
-	if o.passphraseFile == "" {
-		p, err := terminal.AskPassphrase(ctx, screen, input, o.hidden)
-		if errors.Is(err, terminal.ErrNoAnswer) {
-			err = &terminal.UsageError{Err: err}
-		}
-		return p, err
-	}
-	p, err := terminal.ReadPassphrase(ctx, o.passphraseFile, input)
-	if err != nil && ctx.Err() == nil {
-		err = &terminal.UsageError{Err: err}
-	}
-	return p, err
 }

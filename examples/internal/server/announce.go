@@ -28,7 +28,7 @@ func announce(o options, d *daemon, s *session.Session) (announcement, error) {
 		return announcement{}, err
 	}
 	announcer, err := discovery.NewAnnouncer(discovery.Config{
-		Name: d.store.Identity().Name(), Addresses: d.addresses, Interfaces: o.interfaces, Open: s.Open,
+		Name: d.store.Identity().Name(), Addresses: d.addresses, Interfaces: o.interfaces, Open: s.Open, Legacy: o.microCloud,
 	})
 	if err != nil {
 		return announcement{}, &terminal.UsageError{Err: err}

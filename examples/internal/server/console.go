@@ -9,18 +9,20 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
 )
 
 // console is the dialogue with the person at the server. Everything happens in the goroutine of run, one thing after the
 // other: events of the session, lines that were typed, ticks of the clock.
 type console struct {
 	options
-	screen  *terminal.Screen
-	input   *terminal.Input
-	daemon  *daemon
-	session *session.Session    // nil with -no-session
-	found   announcement        // of the session on the network
-	known   *certstore.Snapshot // what the screen has told of the members
+	screen     *terminal.Screen
+	input      *terminal.Input
+	daemon     *daemon
+	microCloud *trust.MicroCloud   // nil without -microcloud
+	session    *session.Session    // nil with -no-session
+	found      announcement        // of the session on the network
+	known      *certstore.Snapshot // what the screen has told of the members
 
 	offers []session.OfferID // wait for a decision by a person, in the order in which they are asked about
 	asked  *question         // the open question, about the first of them

@@ -46,7 +46,7 @@ func startDaemon(ctx context.Context, o options, id *certstore.Identity) (*daemo
 }
 
 func (d *daemon) serve(ctx context.Context, o options) (err error) {
-	d.service, err = trust.NewService(trust.Config{Store: d.store})
+	d.service, err = trust.NewService(trust.Config{Store: d.store, MicroCloud: trust.MicroCloudRoles{Initiator: o.microCloud}})
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"flag"
 	"io"
-	"net/netip"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -29,6 +28,8 @@ type options struct {
 	exitWhen         int
 	once             bool
 	noSession        bool
+	microCloud       bool
+	microCloudFile   string
 	picture          bool
 	json             bool
 	printFingerprint bool
@@ -54,6 +55,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.IntVar(&o.exitWhen, "exit-when", 0, "end when this `number` of machines have joined; 0: stay up, serving the members")
 	flags.BoolVar(&o.once, "once", false, "the same as -exit-when 1")
 	flags.BoolVar(&o.noSession, "no-session", false, "let nobody in: only serve the members")
+	flags.BoolVar(&o.microCloud, "microcloud", false, "let machines that speak MicroCloud-1.0 into the same session, with a passphrase of its own")
+	flags.StringVar(&o.microCloudFile, "microcloud-passphrase-file", "", "with -microcloud, `file` with that passphrase; - is the next line of standard input; none: generate one")
 	flags.BoolVar(&o.picture, "picture", false, "show fingerprints as pictures too")
 	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
 	flags.BoolVar(&o.printFingerprint, "print-fingerprint", false, "print this machine's fingerprint in full and exit")
@@ -89,24 +92,14 @@ func (o options) check() error {
 		return terminal.Usagef("-once and -exit-when exclude each other")
 	case len(o.want.Names) > 0 && len(o.want.Fingerprints) > 0:
 		return terminal.Usagef("-want: either names or fingerprints, not both")
-	case o.noSession && (o.exitWhen > 0 || o.passphraseFile != "" || o.words != 0 || !o.accept.Empty() || !o.want.Empty() || len(o.services) > 0 || len(o.interfaces) > 0):
+	case o.noSession && (o.exitWhen > 0 || o.passphraseFile != "" || o.words != 0 || !o.accept.Empty() || !o.want.Empty() || len(o.services) > 0 || len(o.interfaces) > 0 || o.microCloud):
 		return terminal.Usagef("-no-session does not go with flags that are about a session")
 	case o.json && o.accept.Empty() && !o.noSession:
 		return terminal.Usagef("-json asks nothing; say with -accept who is approved")
+	case o.microCloudFile != "" && !o.microCloud:
+		return terminal.Usagef("-microcloud-passphrase-file goes with -microcloud")
 	case o.words != 0 && o.passphraseFile != "":
 		return terminal.Usagef("-words is about generating; it does not go with -passphrase-file")
 	}
-	return o.checkListen()
-}
-
-// checkListen: others must be able to dial what they are told.
-func (o options) checkListen() error {
-	addr, err := netip.ParseAddrPort(o.listen)
-	switch {
-	case err != nil:
-		return terminal.Usagef("-listen: %q is not an IP address and a port", o.listen)
-	case addr.Addr().IsUnspecified() && len(o.advertise) == 0:
-		return terminal.Usagef("-listen: with %s, say with -advertise where others reach this machine", addr.Addr())
-	}
-	return nil
+	return terminal.CheckListen(o.listen, o.advertise)
 }

@@ -42,6 +42,9 @@ func (c *console) ask() {
 		if len(in.Attributes) > 0 {
 			lines = append(lines, fmt.Sprintf("attributes   %s", terminal.Pairs(in.Attributes)))
 		}
+		if j.Offer.Protocol != session.Microtrust {
+			lines = append(lines, "protocol     "+j.Offer.Protocol.String())
+		}
 		if j.Conflict {
 			lines = append(lines, "CONFLICT     another machine has, or asks for, the same name")
 		}

@@ -11,7 +11,9 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
 	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
 )
 
 // Run runs joinserver until it is done, or ctx ends, and returns the exit code: one of terminal.Meanings.
@@ -46,6 +48,10 @@ func serve(ctx context.Context, o options, screen *terminal.Screen, input *termi
 	if err != nil {
 		return err
 	}
+	older, err := microCloudPassphrase(ctx, o, screen, input)
+	if err != nil {
+		return err
+	}
 	d, err := startDaemon(ctx, o, id)
 	if err != nil {
 		return err
@@ -63,6 +69,12 @@ func serve(ctx context.Context, o options, screen *terminal.Screen, input *termi
 	}
 	defer s.Close(&session.StoppedError{Reason: "the program at " + id.Name() + " ended"})
 	c.session = s
+	if o.microCloud {
+		c.microCloud, err = d.service.OpenMicroCloud(s, trust.MicroCloudConfig{Address: d.reached, Passphrase: older})
+		if err != nil {
+			return &terminal.UsageError{Err: fmt.Errorf("-microcloud: %w", err)}
+		}
+	}
 	if c.found, err = announce(o, d, s); err != nil {
 		return err
 	}
@@ -91,6 +103,14 @@ func sessionConfig(ctx context.Context, o options, input *terminal.Input) (sessi
 	}
 	cfg.Passphrase = p
 	return cfg, nil
+}
+
+// microCloudPassphrase is zero if one is to be generated.
+func microCloudPassphrase(ctx context.Context, o options, screen *terminal.Screen, input *terminal.Input) (p microcloud.Passphrase, err error) {
+	if o.microCloudFile != "" {
+		p, err = terminal.MicroCloudPassphrase(ctx, screen, input, o.microCloudFile, false)
+	}
+	return p, err
 }
 
 // introduce shows who this machine is.
@@ -151,5 +171,22 @@ func (c *console) invite() {
 	}
 	c.screen.Indented(fmt.Sprintf("A trust session is open for %s, until %s:",
 		terminal.Duration(c.session.Remaining(time.Now())), deadline.Format(time.TimeOnly)), lines...)
+	if c.microCloud != nil {
+		e.MicroCloudPassphrase = c.inviteOlder()
+	}
 	c.screen.Event(e)
+}
+
+// inviteOlder shows what machines that speak MicroCloud-1.0 need, and returns the passphrase if it was generated.
+func (c *console) inviteOlder() (generated string) {
+	shown := "the one from -microcloud-passphrase-file"
+	if c.microCloudFile == "" {
+		generated = c.microCloud.Passphrase().Reveal()
+		shown = generated
+	}
+	c.screen.Indented("Machines that speak "+microcloud.Version+" join the same session, with a passphrase of their own:",
+		"passphrase   "+shown,
+		"to join      joinclient -microcloud -listen ADDRESS:PORT -server "+c.daemon.reached+" …",
+	)
+	return generated
 }

@@ -92,9 +92,9 @@ func CodeOf(err error) Code {
 	case IsAny(err, session.ErrExpired, session.ErrStopped, session.ErrLimitReached, session.ErrExhausted, session.ErrClosed):
 		return Ended
 	case IsAny(err, session.ErrDenied, session.ErrUnwantedName, session.ErrUnwantedFingerprint, session.ErrServiceMismatch,
-		session.ErrNameConflict, session.ErrSuperseded, session.ErrInvalid, session.ErrRemoved):
+		session.ErrNameConflict, session.ErrSuperseded, session.ErrInvalid, session.ErrRemoved, trust.ErrAlreadyOffered):
 		return Denied
-	case IsAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust):
+	case IsAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust, trust.ErrNotMicroCloud):
 		return Unreachable
 	}
 	return Failed
@@ -126,6 +126,8 @@ func Explain(err error) string {
 		return text + "\nCompare the passphrase with the other screen, word by word, and try again."
 	case IsAny(err, trust.ErrNoSession):
 		return "no trust session is open at that address\nOpen one there, or use -wait to wait for it."
+	case IsAny(err, trust.ErrNoMemberSet):
+		return "the server keeps no member set of ours; nothing was stored\nWith -found-cluster this machine begins a cluster of its own, in which the server is a member."
 	case errors.As(err, new(*trust.FingerprintError)):
 		return text + "\nNothing was sent. Either the expected fingerprint is not that machine's, or another machine answers in its place."
 	case IsAny(err, ErrNotConfirmed):

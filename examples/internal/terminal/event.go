@@ -27,7 +27,7 @@ type Event struct {
 	Services map[string]string `json:"services,omitempty"`
 	// Attributes are free.
 	Attributes map[string]string `json:"attributes,omitempty"`
-	// Protocol is what a machine that was found on the network speaks.
+	// Protocol is what a machine speaks that was found on the network, or that asks to join.
 	Protocol string `json:"protocol,omitempty"`
 	// Source is the address from which a machine that was found on the network answered.
 	Source string `json:"source,omitempty"`
@@ -37,6 +37,8 @@ type Event struct {
 	Cluster string `json:"cluster,omitempty"`
 	// Passphrase is that of the session if it was generated, for whoever carries it to the joiners.
 	Passphrase string `json:"passphrase,omitempty"`
+	// MicroCloudPassphrase is the one for machines that speak MicroCloud-1.0, if it was generated.
+	MicroCloudPassphrase string `json:"microcloud_passphrase,omitempty"`
 	// Deadline is when the session expires, in UTC.
 	Deadline *time.Time `json:"deadline,omitempty"`
 	// WrongProofs is how often the passphrase was wrong so far.

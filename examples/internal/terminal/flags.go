@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -110,6 +111,18 @@ func (a *Addresses) Set(text string) error {
 			return err
 		}
 		*a = append(*a, part)
+	}
+	return nil
+}
+
+// CheckListen checks the flags -listen and -advertise: others must be able to dial what they are told.
+func CheckListen(listen string, advertise Addresses) error {
+	addr, err := netip.ParseAddrPort(listen)
+	switch {
+	case err != nil:
+		return Usagef("-listen: %q is not an IP address and a port", listen)
+	case addr.Addr().IsUnspecified() && len(advertise) == 0:
+		return Usagef("-listen: with %s, say with -advertise where others reach this machine", addr.Addr())
 	}
 	return nil
 }

@@ -27,6 +27,10 @@ func Joining(screen *Screen, waiting *Waiting, address string, p trust.Progress)
 		e.Event = "proving"
 		waiting.For("proving the passphrase")
 	case trust.Waiting:
+		if p.Initiator.Name == "" { // MicroCloud-1.0: it proves itself when it approves
+			waiting.For("waiting for approval at " + address)
+			return
+		}
 		e.Event = "waiting"
 		screen.Linef("%s knows the passphrase.", p.Initiator.Name)
 		waiting.For("waiting for approval on " + p.Initiator.Name)

@@ -9,28 +9,52 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
 )
 
 // ReadPassphrase reads a passphrase from a file, which may be a pipe, or from the next line of standard input for "-". Errors
 // never contain the passphrase.
 func ReadPassphrase(ctx context.Context, path string, in *Input) (hmacauth.Passphrase, error) {
+	text, err := readSecret(ctx, path, in)
+	if err != nil {
+		return hmacauth.Passphrase{}, err
+	}
+	return hmacauth.ParsePassphrase(text)
+}
+
+func readSecret(ctx context.Context, path string, in *Input) (string, error) {
 	if path == "-" {
 		text, err := in.Line(ctx, time.Time{})
 		if err != nil {
-			return hmacauth.Passphrase{}, fmt.Errorf("reading the passphrase: %w", err)
+			return "", fmt.Errorf("reading the passphrase: %w", err)
 		}
-		return hmacauth.ParsePassphrase(text)
+		return text, nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return hmacauth.Passphrase{}, err
+		return "", err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxLine))
-	if err != nil {
-		return hmacauth.Passphrase{}, err
+	return string(text), err
+}
+
+// MicroCloudPassphrase reads a passphrase of the format MicroCloud-1.0 as ReadPassphrase does, or asks for it if path is empty. The
+// format takes it as it is, so nothing but white space around it is taken away, and no word of it is doubted.
+func MicroCloudPassphrase(ctx context.Context, s *Screen, in *Input, path string, hidden bool) (microcloud.Passphrase, error) {
+	read := func() (string, error) { return readSecret(ctx, path, in) }
+	if path == "" {
+		read = func() (string, error) { return ask(ctx, s, in, "Passphrase: ", hidden) }
 	}
-	return hmacauth.ParsePassphrase(string(text))
+	text, err := read()
+	var p microcloud.Passphrase
+	if err == nil {
+		p, err = microcloud.NewPassphrase(strings.TrimSpace(text))
+	}
+	if err != nil && ctx.Err() == nil {
+		err = &UsageError{Err: err}
+	}
+	return p, err
 }
 
 // Doubt is a word of a passphrase that is not on the list from which passphrases are generated.

@@ -13,6 +13,7 @@ func SessionEvent(ev session.Event) Event {
 	if in := ev.Joiner.Offer.Intent; in.Name != "" {
 		e.Name, e.Fingerprint, e.Conflict = in.Name, ev.Joiner.Fingerprint.String(), ev.Joiner.Conflict
 		e.Addresses, e.Services, e.Attributes = in.Addresses, in.Services, in.Attributes
+		e.Protocol = ev.Joiner.Offer.Protocol.String()
 	}
 	if ev.Cause != nil {
 		e.Reason = ev.Cause.Error()

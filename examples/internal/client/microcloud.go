@@ -1,0 +1,83 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/trust"
+)
+
+// microCloud joins in the format MicroCloud-1.0. The server confirms by a request of its own, so this machine serves meanwhile.
+func (d *dialogue) microCloud(ctx context.Context, store *certstore.Store, servers []string) (trust.Result, error) {
+	passphrase, err := terminal.MicroCloudPassphrase(ctx, d.screen, d.input, d.passphraseFile, d.hidden)
+	if err != nil {
+		return trust.Result{}, err
+	}
+	service, err := trust.NewService(trust.Config{Store: store, MicroCloud: trust.MicroCloudRoles{Joiner: true}})
+	if err != nil {
+		return trust.Result{}, err
+	}
+	listener, err := net.Listen("tcp", d.listen)
+	if err != nil {
+		return trust.Result{}, &terminal.UsageError{Err: err}
+	}
+	reached := listener.Addr().String()
+	if len(d.advertise) > 0 {
+		reached = d.advertise[0]
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop, err := serve(store, service, listener, cancel)
+	if err != nil {
+		return trust.Result{}, err
+	}
+	defer stop()
+	cfg := d.microCloudConfig(passphrase, reached)
+	if len(servers) > 1 {
+		cfg.Wait = 0 // the search has waited
+	}
+	return d.try(ctx, servers, func(server string) (trust.Result, error) { return service.JoinMicroCloud(ctx, server, cfg) })
+}
+
+func (d *dialogue) microCloudConfig(p microcloud.Passphrase, reached string) trust.MicroCloudJoinConfig {
+	cfg := trust.MicroCloudJoinConfig{
+		Passphrase:              p,
+		Address:                 reached,
+		Services:                d.services,
+		Fingerprint:             d.fingerprint,
+		InsecureSkipFingerprint: d.skipFingerprint,
+		Found:                   d.foundCluster,
+		Wait:                    d.wait,
+		Progress:                d.progress,
+	}
+	if d.fingerprint.IsZero() && !d.skipFingerprint {
+		cfg.Verify = d.verify
+	}
+	return cfg
+}
+
+// serve serves the initiator, and the members, until stop. What ends it before is given to failed.
+func serve(store *certstore.Store, service *trust.Service, listener net.Listener, failed func(error)) (stop func(), err error) {
+	mux := http.NewServeMux()
+	mux.Handle(trust.MemberPath, service.Handler())
+	server := &http.Server{
+		Handler:  store.Require(mux),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong would disturb the dialogue
+	}
+	if err := service.Attach(server); err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failed(server.ServeTLS(store.Guard(listener), "", ""))
+	}()
+	return func() {
+		server.Close()
+		<-ended
+	}, nil
+}
