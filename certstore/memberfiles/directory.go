@@ -109,27 +109,60 @@ func checkMode(info fs.FileInfo, path string) error {
 }
 
 // Write makes a directory name exactly these members, each in a file of its own, and returns when that is durable. Everything
-// is checked first: a *FieldError means that nothing was changed. Each file is replaced as a whole, and files of members
-// that are no longer there go at the end, so that whoever reads meanwhile or after a crash finds whole files, and finds
-// nobody missing who was and stays a member. Files have mode 0600, and the directory, made if need be in one
-// that is there, 0700. Of several calls at the same time one may fail; call it again then.
+// is checked first: a *FieldError means that nothing was changed, for one of the members, or for a file that would have to
+// go and is not a member's. Each file is replaced as a whole, and files of members that are no longer there go at the end,
+// so that whoever reads meanwhile or after a crash finds whole files, and finds nobody missing who was and stays a member.
+// Files have mode 0600, and the directory, made if need be in one that is there, 0700. Of several calls at the same time one
+// may fail; call it again then.
 func Write(dir string, members []Member) error {
 	if err := check(members); err != nil {
 		return err
 	}
-	if err := write(dir, members); err != nil {
+	root, err := makeDirectory(dir)
+	if err != nil {
+		return fmt.Errorf("memberfiles: write: %w", err)
+	}
+	defer root.Close()
+	stale, err := others(root, members)
+	if err != nil {
+		return err
+	}
+	if err := write(root, members, stale); err != nil {
 		return fmt.Errorf("memberfiles: write: %w", err)
 	}
 	return nil
 }
 
-func write(dir string, members []Member) error {
-	root, err := makeDirectory(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
+// others returns the files that are not those of members, unfinished ones included, if all of them may go.
+func others(root *os.Root, members []Member) ([]string, error) {
 	keep := map[string]bool{}
+	for _, m := range members {
+		keep[m.fileName()] = true
+	}
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("memberfiles: write: %w", err)
+	}
+	var stale []string
+	for _, entry := range entries {
+		name := entry.Name()
+		hidden := strings.HasPrefix(name, ".")
+		if hidden && strings.HasSuffix(name, temporary) {
+			stale = append(stale, name)
+			continue
+		}
+		if hidden || filepath.Ext(name) != extension || keep[name] {
+			continue
+		}
+		if _, err := readFile(root, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		stale = append(stale, name)
+	}
+	return stale, nil
+}
+
+func write(root *os.Root, members []Member, stale []string) error {
 	for _, m := range members {
 		text, err := m.format()
 		if err != nil {
@@ -138,26 +171,16 @@ func write(dir string, members []Member) error {
 		if err := replace(root, m.fileName(), text); err != nil {
 			return err
 		}
-		keep[m.fileName()] = true
 	}
 	if err := syncDirectory(root); err != nil {
 		return err
 	}
-	entries, err := fs.ReadDir(root.FS(), ".")
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		name := entry.Name()
-		unfinished := strings.HasPrefix(name, ".") && strings.HasSuffix(name, temporary)
-		stale := !strings.HasPrefix(name, ".") && filepath.Ext(name) == extension && !keep[name]
-		if unfinished || stale {
-			if gone := root.Remove(name); !errors.Is(gone, fs.ErrNotExist) {
-				err = errors.Join(err, gone)
-			}
+	for _, name := range stale {
+		if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
-	return errors.Join(err, syncDirectory(root))
+	return syncDirectory(root)
 }
 
 // makeDirectory opens the directory, and makes it durably if it is not there.

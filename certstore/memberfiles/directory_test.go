@@ -215,6 +215,20 @@ func TestWriteRefuses(t *testing.T) {
 	require.NoError(t, memberfiles.Write(filepath.Join(t.TempDir(), "members"), longest), "250 bytes fit")
 }
 
+// TestWriteKeepsWhatIsNotItsOwn: a wrong directory loses nothing.
+func TestWriteKeepsWhatIsNotItsOwn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "settings")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	settings := filepath.Join(dir, "settings.yaml")
+	require.NoError(t, os.WriteFile(settings, []byte("colour: green\n"), 0o600))
+	members, _ := newMembers(t, "micro01")
+	var bad *memberfiles.FieldError
+	require.ErrorAs(t, memberfiles.Write(dir, members), &bad)
+	require.Equal(t, "settings.yaml", bad.File)
+	require.FileExists(t, settings)
+	require.NoFileExists(t, filepath.Join(dir, "micro01.yaml"))
+}
+
 func TestWriteAndRead(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "members")
 	members, _ := newMembers(t, "micro01", "micro02", "node.example.org")
