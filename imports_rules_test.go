@@ -115,7 +115,7 @@ var importRules = map[string]importRule{
 	"examples/embed":      exampleRule,
 	"examples/joinall":    {arrows: []string{"unattended", "trust", "certstore", "examples/internal/terminal"}},
 	"examples/adopt":      {arrows: slices.Concat(exampleRule.arrows, []string{"certstore/memberfiles", "hmacauth/microcloud"})},
-	"examples/trustctl":   {arrows: []string{"trust", "certstore", "certstore/agekeys", "examples/internal/terminal"}},
+	"examples/trustctl":   {arrows: []string{"trust", "certstore", "certstore/agekeys", "certstore/memberfiles", "examples/internal/terminal"}},
 }
 
 // exampleRule: examples use what every user can use, and nothing of internal/; what they share is in a package of theirs.

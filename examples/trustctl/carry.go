@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/certstore/memberfiles"
 )
 
 func (t *tool) export(context.Context) error {
@@ -31,6 +32,26 @@ func (t *tool) export(context.Context) error {
 		return errors.Join(err, os.Remove(path))
 	}
 	t.printf("All statements are in %s.\n%s", path, v.summary())
+	return nil
+}
+
+func (t *tool) memberFiles(context.Context) error {
+	v, err := t.look()
+	if err != nil {
+		return err
+	}
+	dir := t.args[0]
+	if err := memberfiles.Export(dir, v.snapshot); err != nil {
+		return err
+	}
+	members, err := memberfiles.Read(dir)
+	if err != nil {
+		return err
+	}
+	t.printf("%s names %s.\n", dir, count(len(members), "machine"))
+	if left := (*memberfiles.DifferenceError)(nil); errors.As(memberfiles.Compare(v.snapshot, members), &left) {
+		t.printf("Left out, since nobody knows their addresses: %s.\n", strings.Join(left.Unknown, ", "))
+	}
 	return nil
 }
 

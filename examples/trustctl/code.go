@@ -7,6 +7,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/certstore/agekeys"
+	"github.com/microtrust/microtrust/certstore/memberfiles"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/trust"
 )
@@ -69,7 +70,7 @@ func codeOf(err error) code {
 		return codeNotAllowed
 	case errors.As(err, new(*terminal.UsageError)), terminal.IsAny(err, certstore.ErrNoIdentity, certstore.ErrIdentityIncomplete, certstore.ErrIdentity,
 		certstore.ErrPermissions, certstore.ErrForeignFile, certstore.ErrUnknownMember, certstore.ErrNameTaken, agekeys.ErrConfig,
-		fs.ErrNotExist, fs.ErrExist):
+		memberfiles.ErrFile, fs.ErrNotExist, fs.ErrExist):
 		return codeUsage
 	}
 	return codeFailed
@@ -77,7 +78,7 @@ func codeOf(err error) code {
 
 // explain returns the error in a sentence, with what to do about it where the library does not know.
 func explain(err error) string {
-	text := strings.NewReplacer(": certstore: ", ": ", ": trust: ", ": ").Replace(": " + err.Error())[2:]
+	text := strings.NewReplacer(": certstore: ", ": ", ": trust: ", ": ", ": memberfiles: ", ": ").Replace(": " + err.Error())[2:]
 	switch {
 	case errors.Is(err, certstore.ErrLocked):
 		return text + "\nStop the daemon of this machine first, or let it make the change itself (joinserver has commands for that); what only looks (list, history, verify, audit, export) works beside it."

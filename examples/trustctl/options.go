@@ -59,6 +59,7 @@ func commands() []command {
 			}},
 		{name: "rotate", does: "announces a new key of this machine, which the daemon then takes", run: (*tool).rotate},
 		{name: "export", arguments: "FILE", does: "writes all statements into a new file", least: 1, most: 1, run: (*tool).export},
+		{name: "member-files", arguments: "DIR", does: "makes a directory of member files that of the members, for daemons that read such files", least: 1, most: 1, run: (*tool).memberFiles},
 		{name: "import", arguments: "FILE", does: "takes in the statements of such a file", least: 1, most: 1, run: (*tool).importFile},
 	}
 }
