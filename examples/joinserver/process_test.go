@@ -60,6 +60,7 @@ func TestProcesses(t *testing.T) {
 	bin := programs(t)
 	t.Run("script of the README", func(t *testing.T) { testScript(t, bin) })
 	t.Run("signals", func(t *testing.T) { testSignals(t, bin) })
+	t.Run("MicroCloud-1.0", func(t *testing.T) { testMicroCloud(t, bin) })
 }
 
 // testScript runs what the README says about use without a terminal, letter for letter but for the port.
