@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -134,6 +135,24 @@ func TestReadRefuses(t *testing.T) {
 			row.want.File, row.want.Rule = "micro01.yaml", bad.Rule
 			require.Equal(t, row.want, *bad)
 		})
+	}
+}
+
+// TestReadTakesEverySpelling: what other writers of YAML make of the same member.
+func TestReadTakesEverySpelling(t *testing.T) {
+	id := newIdentity(t, "micro01")
+	block := indented(textOf(id.Certificate()))
+	for writer, text := range map[string]string{
+		"four spaces":   "name: micro01\naddress: 10.0.0.1:9443\ncertificate: " + strings.ReplaceAll(block, "\n  ", "\n    "),
+		"quotes":        "name: \"micro01\"\naddress: '10.0.0.1:9443'\ncertificate: " + strconv.Quote(textOf(id.Certificate())) + "\n",
+		"another order": "certificate: " + block + "address: 10.0.0.1:9443\nname: micro01\n",
+		"comments":      "---\n# the first machine\nname: micro01 # as DNS has it\naddress: 10.0.0.1:9443\n\ncertificate: " + block,
+		"flow":          "{name: micro01, address: '10.0.0.1:9443', certificate: " + strconv.Quote(textOf(id.Certificate())) + "}",
+		"line ends":     strings.ReplaceAll("name: micro01\naddress: 10.0.0.1:9443\ncertificate: "+block, "\n", "\r\n"),
+	} {
+		m, err := memberfiles.Parse([]byte(text), "micro01.yaml")
+		require.NoError(t, err, writer)
+		require.Equal(t, member(id, 1), m, writer)
 	}
 }
 
