@@ -9,7 +9,7 @@ type importRule struct {
 	modules []string // modules of others; each must be used
 	tests   []string // modules of others that the tests of this package alone may import; each must be used
 	denied  []string // packages of the standard library that the room has promised to do without
-	kit     bool     // it is imported by tests, of this module and of users, and may import testing
+	kit     bool     // it is imported by tests, of this module and of users, and may import testing and start programs
 }
 
 var (
@@ -29,6 +29,8 @@ var importRules = map[string]importRule{
 
 	// what people write; whoever reads no such file links no YAML
 	"internal/strictyaml": {modules: []string{"go.yaml.in/yaml/v4"}, denied: slices.Concat(noInput, noDice)},
+
+	"internal/lantest": {denied: []string{"net/http", "crypto/tls"}, kit: true},
 
 	"internal/wire": {denied: slices.Concat(noInput, noDice)},
 	"internal/cpace": {
@@ -139,7 +141,7 @@ var exampleModules = []string{
 }
 
 // testPackages are packages of this module that nothing but tests may import.
-var testPackages = []string{"certstore/certstoretest", "examples/internal/terminaltest", "internal/redact/redacttest"}
+var testPackages = []string{"certstore/certstoretest", "examples/internal/terminaltest", "internal/lantest", "internal/redact/redacttest"}
 
 // deniedEverywhere are packages of the standard library that no code of the module may import.
 var deniedEverywhere = map[string]string{

@@ -32,14 +32,14 @@ func eventually(t *testing.T, want discovery.Counts, a *discovery.Announcer) {
 // TestInterfaceThatCannotBeUsed: missing, down, without any address, or with one that is not ready.
 func TestInterfaceThatCannotBeUsed(t *testing.T) {
 	host := newLAN(t).host()
-	host.ip("link add down0 type bridge")
+	host.IP("link add down0 type bridge")
 	search := func(iface string) (err error) {
 		s, err := discovery.NewSearch(discovery.SearchConfig{Interface: iface})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		results := 0
-		host.in(func() {
+		host.In(func() {
 			for _, err = range s.Results(ctx) {
 				results++
 			}
@@ -54,14 +54,14 @@ func TestInterfaceThatCannotBeUsed(t *testing.T) {
 	for _, iface := range []string{"eth7", "down0"} {
 		a, err := discovery.NewAnnouncer(discovery.Config{Name: "micro01", Addresses: []string{"10.0.0.1:1"}, Interfaces: []string{"lo", iface}, Open: func() bool { return true }})
 		require.NoError(t, err)
-		host.in(func() { err = a.Run(t.Context()) })
+		host.In(func() { err = a.Run(t.Context()) })
 		require.ErrorIs(t, err, discovery.ErrInterface, iface)
 		require.ErrorContains(t, err, iface)
 	}
 	var err error
-	host.in(func() { err = os.WriteFile("/proc/sys/net/ipv6/conf/eth0/dad_transmits", []byte("100"), 0) })
+	host.In(func() { err = os.WriteFile("/proc/sys/net/ipv6/conf/eth0/dad_transmits", []byte("100"), 0) })
 	require.NoError(t, err)
-	host.ip("addr add fe80::1/64 dev eth0") // whose check for duplicates takes long now
+	host.IP("addr add fe80::1/64 dev eth0") // whose check for duplicates takes long now
 	require.ErrorIs(t, search("eth0"), discovery.ErrNotSent)
 }
 
@@ -72,7 +72,7 @@ func TestEmptyNetwork(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 	defer cancel()
-	host.in(func() {
+	host.In(func() {
 		for f, err := range s.Results(ctx) {
 			t.Errorf("found %v, %v", f, err)
 		}
@@ -88,8 +88,8 @@ func TestNothingIsOpen(t *testing.T) {
 	a := l.host("10.77.0.1/24").announce(discovery.Config{Name: "micro01", Addresses: []string{"10.77.0.1:9443"}, Legacy: true, Open: func() bool {
 		return <-open
 	}})
-	for _, group := range []string{discovery.Group4(), discovery.GroupLegacy()} {
-		asker := l.host(fmt.Sprintf("10.77.0.%d/24", 10+l.hosts)).asker(group, "eth0")
+	for i, group := range []string{discovery.Group4(), discovery.GroupLegacy()} {
+		asker := l.host(fmt.Sprintf("10.77.0.%d/24", 10+i)).asker(group, "eth0")
 		data := question(t, 1)
 		if group == discovery.GroupLegacy() {
 			data = []byte(`{"version":"2.0"}`)
@@ -152,7 +152,7 @@ func TestSameMachine(t *testing.T) {
 func TestOtherInterface(t *testing.T) {
 	l, other := newLAN(t), newLAN(t)
 	host := l.host("10.77.0.1/24", "fe80::1/64")
-	other.plug(host, "eth1", "10.78.0.1/24", "fe80::1:1/64")
+	other.Plug(host.Host, "eth1", "10.78.0.1/24", "fe80::1:1/64")
 	a := host.announce(discovery.Config{Name: "micro01", Addresses: []string{"10.77.0.1:9443"}})
 	// Another program joins the group on eth1, so that the kernel hands on what comes there.
 	neighbour := host.announce(discovery.Config{Name: "micro02", Addresses: []string{"10.78.0.1:9443"}, Interfaces: []string{"eth1"}})
@@ -300,7 +300,7 @@ func TestFloodOfAnswers(t *testing.T) {
 	defer cancel()
 	perSource := map[string]int{}
 	ended := make(chan error)
-	go l.host("10.77.0.9/24").in(func() {
+	go l.host("10.77.0.9/24").In(func() {
 		var failed error
 		for f, err := range s.Results(ctx) {
 			failed = errors.Join(failed, err)
@@ -329,7 +329,7 @@ func TestTheListIsFull(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	found := make(chan int)
-	go l.host("10.77.0.9/24").in(func() {
+	go l.host("10.77.0.9/24").In(func() {
 		n := 0
 		for range s.Results(ctx) {
 			n++
@@ -395,7 +395,7 @@ func TestNothingIsLeft(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ended := make(chan error)
-		go host.in(func() { ended <- a.Run(ctx) })
+		go host.In(func() { ended <- a.Run(ctx) })
 		found, _ := other.search(discovery.SearchConfig{Legacy: true}, 1) // leaves at the first of three, while others wait
 		require.Len(t, found, 1)
 		cause := errors.New("enough")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
 	"math/rand/v2"
@@ -115,22 +116,29 @@ func testSignals(t *testing.T, bin string) {
 
 // process is a running program, with what it prints.
 type process struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	stdin io.Writer
-	lines *bufio.Scanner
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdin  io.Writer
+	lines  *bufio.Scanner
+	stderr bytes.Buffer // complete when code has returned
 }
 
 func start(t *testing.T, program string, args ...string) *process {
 	t.Helper()
+	return startBy(t, (*exec.Cmd).Start, program, args...)
+}
+
+func startBy(t *testing.T, start func(*exec.Cmd) error, program string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.CommandContext(t.Context(), program, args...)}
+	p.cmd.Stderr = &p.stderr
 	var err error
 	p.stdin, err = p.cmd.StdinPipe()
 	require.NoError(t, err)
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
 	p.lines = bufio.NewScanner(stdout)
-	require.NoError(t, p.cmd.Start())
+	require.NoError(t, start(p.cmd))
 	return p
 }
 

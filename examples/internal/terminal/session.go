@@ -3,6 +3,7 @@ package terminal
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/microtrust/microtrust/session"
 )
@@ -45,8 +46,20 @@ func SessionLine(s *session.Session, ev session.Event) string {
 		return fmt.Sprintf("Somebody does not know the passphrase: %d wrong so far.", ev.WrongProofs)
 	case session.EventClosed:
 		return fmt.Sprintf("Session closed: %s.", Explain(ev.Cause))
+	case session.EventEnded:
+		return strings.Join(unconfirmed(s), "\n")
 	}
 	return ""
+}
+
+// unconfirmed tells of the members that were not heard of again after they were admitted. Who left has been told of.
+func unconfirmed(s *session.Session) (lines []string) {
+	for _, j := range s.Joiners() {
+		if j.State == session.StateAdmitted && !j.Away {
+			lines = append(lines, called(s, j)+" is a member and has not confirmed it; it may run joinclient again.")
+		}
+	}
+	return lines
 }
 
 // called is what a joiner is called on the screen: by its name, and where that is not enough by its fingerprint too.
