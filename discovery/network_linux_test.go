@@ -65,6 +65,23 @@ func TestInterfaceThatCannotBeUsed(t *testing.T) {
 	require.ErrorIs(t, search("eth0"), discovery.ErrNotSent)
 }
 
+// TestInterfaces: only those on which somebody else may be.
+func TestInterfaces(t *testing.T) {
+	l := newLAN(t)
+	host := l.host("10.77.0.1/24")
+	l.Plug(host.Host, "eth1", "fe80::1/64")
+	l.Plug(host.Host, "eth2") // without an address
+	host.IP("link add down0 type bridge")
+	host.IP("addr add 10.78.0.1/24 dev down0")
+	host.IP("link add alone0 up type veth peer name alone1") // connected to what is down
+	host.IP("addr add 10.79.0.1/24 dev alone0")
+	var names []string
+	var err error
+	host.In(func() { names, err = discovery.Interfaces() })
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"eth0", "eth1"}, names)
+}
+
 // TestEmptyNetwork: where nobody answers, a search ends with its context, and its end is no error.
 func TestEmptyNetwork(t *testing.T) {
 	host := newLAN(t).host("10.77.0.9/24", "fe80::9/64")

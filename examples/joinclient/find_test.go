@@ -43,7 +43,7 @@ func TestServerIsFound(t *testing.T) {
 	c.Type(number)
 	c.Stdout.Await(`^Passphrase: $`)
 	c.Type(s.passphrase)
-	require.Equal(t, s.fingerprint, c.Stdout.Await(`^`+name+`, at `+s.address+`, shows this as its own:\n  fingerprint  (\S+)$`)[1])
+	require.Equal(t, s.fingerprint, c.Stdout.Await(`^` + name + `, at ` + s.address + `, shows this as its own:\n  fingerprint  (\S+)$`)[1])
 	c.Type("y")
 	require.Equal(t, 0, c.End(), c.Stderr)
 	require.Equal(t, 0, s.End(), s.Stderr)

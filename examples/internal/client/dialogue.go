@@ -9,7 +9,6 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/hmacauth"
-	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/trust"
 )
 
@@ -19,6 +18,7 @@ type dialogue struct {
 	screen  *terminal.Screen
 	input   *terminal.Input
 	waiting *terminal.Waiting
+	proving bool // the server has been sent a proof of the passphrase, or is about to be
 
 	mu     sync.Mutex
 	over   bool // the join has ended: nothing is asked any more
@@ -32,11 +32,8 @@ func (d *dialogue) microtrust(ctx context.Context, store *certstore.Store, serve
 		return trust.Result{}, err
 	}
 	cfg := d.config(store, passphrase)
-	if cfg.Attempts, err = ratelimit.NewAttempts(ratelimit.AttemptsConfig{}); err != nil {
-		return trust.Result{}, err
-	}
 	if len(servers) > 1 {
-		cfg.Wait = 0 // the search has waited
+		cfg.Wait, cfg.Dial = 0, dialSoon // the search has waited
 	}
 	return d.try(ctx, servers, func(server string) (trust.Result, error) { return trust.Join(ctx, server, cfg) })
 }
@@ -75,31 +72,22 @@ func (d *dialogue) config(store *certstore.Store, p hmacauth.Passphrase) trust.J
 	return cfg
 }
 
-// try tries the servers in order, until one of them decides.
-func (d *dialogue) try(ctx context.Context, servers []string, join func(server string) (trust.Result, error)) (res trust.Result, err error) {
+// try joins at the first of the servers that decides.
+func (d *dialogue) try(ctx context.Context, servers []string, join func(server string) (trust.Result, error)) (trust.Result, error) {
 	d.waiting = d.screen.Wait("connecting to " + servers[0])
 	defer d.waiting.Stop()
-	var failed error
-	for _, d.server = range servers {
-		res, err = join(d.server)
-		if len(servers) == 1 || ctx.Err() != nil || !another(err) {
-			return res, err
-		}
-		failed = errors.Join(failed, fmt.Errorf("%s: %w", d.server, err))
-	}
-	return trust.Result{}, failed
-}
-
-// another reports whether the next address may still be that of the server: nothing was decided here, and nothing stored.
-func another(err error) bool {
-	if terminal.IsAny(err, trust.ErrUnconfirmed) {
-		return false
-	}
-	return terminal.IsAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust, trust.ErrNotMicroCloud) || errors.As(err, new(*trust.FingerprintError))
+	return inOrder(servers, func(server string) (trust.Result, bool, error) {
+		d.server, d.proving = server, false
+		res, err := join(server)
+		return res, d.proving || ctx.Err() != nil, err
+	})
 }
 
 // progress says what the join waits for.
-func (d *dialogue) progress(p trust.Progress) { terminal.Joining(d.screen, d.waiting, d.server, p) }
+func (d *dialogue) progress(p trust.Progress) {
+	d.proving = d.proving || p.Stage >= trust.Proving
+	terminal.Joining(d.screen, d.waiting, d.server, p)
+}
 
 // verify asks the person to compare.
 func (d *dialogue) verify(ctx context.Context, other trust.Initiator) error {

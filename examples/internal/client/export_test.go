@@ -21,5 +21,8 @@ func Search(ctx context.Context, args []string, stdin io.Reader, stdout io.Write
 	return f.servers(ctx)
 }
 
+// InOrder tries addresses.
+var InOrder = inOrder
+
 // Network is the interface on which to search.
 var Network = network

@@ -38,7 +38,7 @@ func (d *dialogue) microCloud(ctx context.Context, store *certstore.Store, serve
 	defer stop()
 	cfg := d.microCloudConfig(passphrase, reached)
 	if len(servers) > 1 {
-		cfg.Wait = 0 // the search has waited
+		cfg.Wait, cfg.Dial = 0, dialSoon // the search has waited
 	}
 	return d.try(ctx, servers, func(server string) (trust.Result, error) { return service.JoinMicroCloud(ctx, server, cfg) })
 }

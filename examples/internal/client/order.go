@@ -1,0 +1,37 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/trust"
+)
+
+// dialSoon opens a connection to one of several addresses, and gives it up before anybody loses patience.
+func dialSoon(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, address)
+}
+
+// inOrder tries to join at one address after the other, until one of them decides. What a search found may be anybody's: each
+// address that gets a proof of the passphrase can test one guess with it. So join also says whether it came to that, and then
+// there is no next address.
+func inOrder(servers []string, join func(server string) (res trust.Result, proving bool, err error)) (trust.Result, error) {
+	var failed error
+	for _, server := range servers {
+		res, proving, err := join(server)
+		if proving || len(servers) == 1 || !elsewhere(err) {
+			return res, err
+		}
+		failed = errors.Join(failed, fmt.Errorf("%s: %w", server, err))
+	}
+	return trust.Result{}, failed
+}
+
+// elsewhere reports whether the server that is meant may still be at another address.
+func elsewhere(err error) bool {
+	return terminal.IsAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust, trust.ErrNotMicroCloud) || errors.As(err, new(*trust.FingerprintError))
+}
