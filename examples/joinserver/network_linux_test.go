@@ -94,6 +94,25 @@ func TestNetworkSearch(t *testing.T) {
 	require.Contains(t, client.stderr.String(), "give -interface with one of eth0, eth1")
 }
 
+// TestNetworkSearchInTheOlderFormat: one server speaks both protocols, each joiner finds it by its own, and both end in one cluster.
+func TestNetworkSearchInTheOlderFormat(t *testing.T) {
+	t.Parallel()
+	_, m := network(t, 4)
+	server := m[0].run("joinserver", "-listen 10.77.0.1:9443 -interface eth0 -microcloud -accept micro03,micro04")
+	passphrase := server.await(`^  passphrase   (.+)$`)
+	older := server.await(`^  passphrase   (.+)$`)
+	m[1].run("joinserver", "-listen 10.77.0.2:9443 -interface eth0").await(`(A trust session is open)`) // in the newer protocol alone
+
+	client := m[2].run("joinclient", "-microcloud -listen 10.77.0.3:9443 -insecure-skip-fingerprint")
+	client.input(client.await(`^  (\d+) +micro01 +10\.77\.0\.1:9443   MicroCloud-1\.0, from 10\.77\.0\.1$`))
+	client.input(older)
+	require.Equal(t, 0, client.code(), client.stderr.String())
+	client = m[3].run("joinclient", "-find micro01 -insecure-skip-fingerprint")
+	client.input(passphrase)
+	client.await(`(The cluster has 3 members)`)
+	require.Equal(t, 0, client.code(), client.stderr.String())
+}
+
 // TestNetworkLosesFrames: everybody who wants to joins, although one of five frames is lost in each direction.
 func TestNetworkLosesFrames(t *testing.T) {
 	t.Parallel()

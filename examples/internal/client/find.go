@@ -182,7 +182,7 @@ func (f *finder) choose(ctx context.Context) (discovery.Found, error) {
 				return discovery.Found{}, &terminal.UsageError{Err: a.err}
 			}
 			f.show(a.found)
-			if lines == nil {
+			if lines == nil && len(f.listed) > 0 {
 				waiting.For("searching for more on " + f.network)
 				lines, asked = f.input.Lines(), f.ask()
 			}

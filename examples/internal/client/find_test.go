@@ -31,6 +31,11 @@ func says(name, source string, addresses ...string) discovery.Found {
 	return discovery.Found{Name: name, Addresses: addresses, Protocol: discovery.Protocol, Source: netip.MustParseAddr(source)}
 }
 
+// older is an answer in the format of MicroCloud-1.0.
+func older(name, source, address string) discovery.Found {
+	return discovery.Found{Name: name, Addresses: []string{address}, Protocol: discovery.ProtocolLegacy, Source: netip.MustParseAddr(source)}
+}
+
 // searches returns one search after the other, each of which ends with its context like that of package discovery.
 func searches(all ...[]answer) func(context.Context) iter.Seq2[discovery.Found, error] {
 	return func(ctx context.Context) iter.Seq2[discovery.Found, error] {
@@ -77,6 +82,9 @@ func TestServerOfAName(t *testing.T) {
 		{reason: "over both families", answers: []answer{{0, here, nil}, {0, again, nil}}, want: here.Addresses, seconds: 2},
 		{reason: "two", answers: []answer{{0, here, nil}, {time.Second, impostor, nil}}, usage: "2 machines on eth0 answer as micro01, at 10.0.0.1:1, [fd42::1]:1, 10.0.0.3:1", seconds: 2},
 		{reason: "two, one of which will be known", args: "-fingerprint " + pin, answers: []answer{{0, impostor, nil}, {time.Second, here, nil}}, want: []string{"10.0.0.3:1", "10.0.0.1:1", "[fd42::1]:1"}, seconds: 2},
+		{reason: "only one of the older format", answers: []answer{{0, older("micro01", "10.0.0.1", "10.0.0.1:1"), nil}}, err: trust.ErrUnreachable, seconds: 5},
+		{reason: "none of the older format", args: "-microcloud -listen 10.0.0.9:1", answers: []answer{{0, here, nil}}, err: trust.ErrUnreachable, seconds: 5},
+		{reason: "the older format", args: "-microcloud -listen 10.0.0.9:1", answers: []answer{{0, here, nil}, {0, older("micro01", "10.0.0.3", "10.0.0.3:1"), nil}}, want: []string{"10.0.0.3:1"}, seconds: 2},
 		{reason: "no network", answers: []answer{{err: down}}, err: down, usage: "down"},
 		{reason: "interrupted", answers: []answer{{0, here, nil}}, err: closing, seconds: 1},
 	}
@@ -190,6 +198,7 @@ func TestPersonChooses(t *testing.T) {
 			"nobody answers the keyboard", [][]answer{{{0, second, nil}}}, "EOF", nil, terminal.ErrNoAnswer,
 			list + "  1   micro02          10.0.0.2:1   microtrust/2, from 10.0.0.2\n" + ask,
 		},
+		{"only one of the older format", [][]answer{{{0, older("micro01", "10.0.0.1", "10.0.0.1:1"), nil}}}, "", nil, closing, "still searching on eth0, 5 s\nstill searching on eth0, 10 s\n"},
 		{"nobody answers", [][]answer{{}}, "", nil, closing, "still searching on eth0, 5 s\nstill searching on eth0, 10 s\n"},
 		{
 			"no network any more", [][]answer{{{0, second, nil}, {time.Second, discovery.Found{}, down}}}, "", nil, down,
