@@ -58,7 +58,7 @@ type MicroCloud struct {
 //
 // Errors: [ErrConfig] for a config that cannot work, without Config.MicroCloud.Initiator, and unless a server stands behind the guard
 // that [Service.Attach] put before its handler; [ErrWeakPassphrase]; session.ErrClosed unless the session is the open one;
-// [ErrSessionOpen] if this was called for it already.
+// [ErrSessionOpen] if this was called for it already, or while this machine joins in this format itself.
 func (s *Service) OpenMicroCloud(open *session.Session, cfg MicroCloudConfig) (*MicroCloud, error) {
 	if !s.roles.Initiator {
 		return nil, fmt.Errorf("%w: MicroCloud.Initiator is off", ErrConfig)
@@ -75,7 +75,7 @@ func (s *Service) OpenMicroCloud(open *session.Session, cfg MicroCloudConfig) (*
 	if open == nil || s.current != open || !open.Open() {
 		return nil, fmt.Errorf("%w: only the service's open session takes joiners of another protocol", session.ErrClosed)
 	}
-	if before := s.mcInitiator; before != nil && before.open == open && before.takes() {
+	if before := s.mcInitiator; s.mcJoiner != nil || before != nil && before.open == open && before.takes() {
 		return nil, ErrSessionOpen
 	}
 	s.mcInitiator = m

@@ -40,7 +40,8 @@ type MicroCloudJoinConfig struct {
 	InsecureSkipFingerprint bool
 
 	// Found says what to do if the initiator keeps no member set of ours: found a cluster of this machine's own, and admit the
-	// initiator to it without any rights, so that the store's Transport and Guard know it. Otherwise that is [ErrNoMemberSet].
+	// initiator to it without any rights, so that the store's Transport and Guard know it. Otherwise that is [ErrNoMemberSet]. A
+	// daemon of ours that does not serve [MemberPath] looks the same.
 	Found bool
 	// Wait is how long to keep trying while the initiator cannot be reached or has no session open yet. Zero means not at all.
 	Wait time.Duration

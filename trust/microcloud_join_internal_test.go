@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
@@ -37,6 +39,17 @@ func TestWhatAnswersToAnIntentMean(t *testing.T) {
 	require.NoError(t, refusedIntent(nil, false))
 	require.NoError(t, refusedIntent(&microcloudwire.ReplyError{Status: 400, Text: microcloudwire.TextDuplicate}, true), "it was this one")
 	require.ErrorIs(t, refusedIntent(io.EOF, false), io.EOF)
+}
+
+// TestMicroCloudJoinDoesNotWaitForEver: longer than any session can take, and no longer.
+func TestMicroCloudJoinDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &microcloudJoiner{confirmed: make(chan confirmation, 1), ended: make(chan error, 1)}
+		begin := time.Now()
+		_, err := j.await(t.Context())
+		require.ErrorIs(t, err, session.ErrExpired)
+		require.Equal(t, 62*time.Minute, time.Since(begin))
+	})
 }
 
 // TestReasonsTravel: what an initiator of ours says at the end is the error of every way to join; what others say is a reason.

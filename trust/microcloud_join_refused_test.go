@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -174,18 +175,37 @@ func TestMicroCloudWrongPassphrasesAreCounted(t *testing.T) {
 	require.ErrorIs(t, join(), trust.ErrAttemptsUsed)
 }
 
-// TestOneMicroCloudJoinAtATime: the endpoints of this machine are one join's.
+// TestOneMicroCloudJoinAtATime: the endpoints of this machine are one join's, or a session's, and its certificate stays the one
+// that the initiator knows.
 func TestOneMicroCloudJoinAtATime(t *testing.T) {
 	f := newFieldInitiator(t, nil)
-	m := joiningMachine(t, "micro02")
+	cfg := generous()
+	cfg.MicroCloud = trust.MicroCloudRoles{Initiator: true, Joiner: true}
+	m := newMachine(t, "micro02").serve(cfg)
+	require.NoError(t, m.store.Bootstrap(t.Context(), m.addr))
+	before := m.store.Identity().Fingerprint()
 	first := startMicroCloudJoin(t, m, f.addr(), trust.MicroCloudJoinConfig{})
 	f.registered()
 	_, err := startMicroCloudJoin(t, m, f.addr(), trust.MicroCloudJoinConfig{}).end()
 	require.ErrorIs(t, err, trust.ErrSessionOpen)
+	s := m.openAsking(session.Config{})
+	older := trust.MicroCloudConfig{Address: m.addr}
+	_, err = m.svc.OpenMicroCloud(s, older)
+	require.ErrorIs(t, err, trust.ErrSessionOpen)
+	s.Close(nil)
+	rotated := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { rotated <- m.svc.Rotate(ctx) }()
+	require.Never(t, func() bool { return m.store.Identity().Fingerprint() != before }, 200*time.Millisecond, 10*time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-rotated, context.Canceled)
 	first.cancel(nil)
 	_, err = first.end()
 	require.Error(t, err)
-	f2 := newFieldInitiator(t, nil)
-	startMicroCloudJoin(t, m, f2.addr(), trust.MicroCloudJoinConfig{})
-	f2.registered()
+
+	s = m.openAsking(session.Config{})
+	_, err = m.svc.OpenMicroCloud(s, older)
+	require.NoError(t, err)
+	_, err = startMicroCloudJoin(t, m, f.addr(), trust.MicroCloudJoinConfig{}).end()
+	require.ErrorIs(t, err, trust.ErrSessionOpen)
 }

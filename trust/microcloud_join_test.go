@@ -2,6 +2,7 @@ package trust_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -47,6 +48,11 @@ func TestMicroCloudConfirmationsAreRefused(t *testing.T) {
 		require.NotEqual(t, string(body), wrong)
 		status, _ := f.send(nil, http.MethodPost, m.addr+microcloudwire.JoinPath, f.sign(fieldPassphrase, []byte(wrong)), []byte(wrong))
 		require.Equal(t, 400, status, reason)
+	}
+	for _, request := range []string{"GET /core/1.0", "GET /", "GET /1.0/session/join", "POST /1.0/session/join/", "POST /trust/exchange", "OPTIONS /"} {
+		method, path, _ := strings.Cut(request, " ")
+		status, _ := f.send(nil, method, m.addr+path, "", nil)
+		require.GreaterOrEqual(t, status, 400, request)
 	}
 	require.Empty(t, j.result)
 
@@ -325,6 +331,48 @@ func TestMicroCloudSetThatCannotBeHad(t *testing.T) {
 			_, err := j.end()
 			require.ErrorIs(t, err, row.want)
 			require.NotEmpty(t, f.takeStop().reason)
+			require.Zero(t, m.store.Snapshot().Len())
+		})
+	}
+}
+
+// TestMicroCloudSetOfAnother: the initiator has to be a member in the set that it delivers, under the name that it gave, and this
+// machine too.
+func TestMicroCloudSetOfAnother(t *testing.T) {
+	for reason, name := range map[string]string{"this machine is not in it": "micro01", "the initiator has another name": "micro07"} {
+		t.Run(reason, func(t *testing.T) {
+			f := newFieldInitiator(t, nil)
+			store, err := certstore.OpenBackend(certstore.NewMemoryBackend(), f.id)
+			require.NoError(t, err)
+			defer store.Close()
+			require.NoError(t, store.Bootstrap(t.Context(), f.addr()))
+			m := joiningMachine(t, "micro02")
+			if name != "micro01" {
+				_, err := store.Admit(t.Context(), certstore.AdmitRequest{Certificate: m.store.Identity().Certificate(), Name: "micro02"})
+				require.NoError(t, err)
+			}
+			var statements [][]byte
+			for _, st := range store.Statements() {
+				encoded, err := st.MarshalBinary()
+				require.NoError(t, err)
+				statements = append(statements, encoded)
+			}
+			f.answer = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path != "/trust/exchange" {
+					return false
+				}
+				_ = json.NewEncoder(w).Encode(map[string]any{"digest": store.Snapshot().Digest().String(), "statements": statements})
+				return true
+			}
+			j := startMicroCloudJoin(t, m, f.addr(), trust.MicroCloudJoinConfig{Found: true})
+			f.registered()
+			in := f.own()
+			in.Name = name
+			status, text := f.confirm(m.addr, fieldPassphrase, in)
+			require.Equal(t, 200, status, text)
+			_, err = j.end()
+			require.ErrorIs(t, err, trust.ErrMemberSet)
+			require.Contains(t, f.takeStop().reason, "member set")
 			require.Zero(t, m.store.Snapshot().Len())
 		})
 	}
