@@ -110,6 +110,9 @@ func (e bookEntry) read() (v *invited, field string, err error) {
 	if err := (session.Intent{Name: inv.Name, Services: e.Services}).Check(); err != nil {
 		return nil, "services", err
 	}
+	if len(e.Services) == 0 {
+		v.services = nil
+	}
 	if e.Bound == nil {
 		return v, "", nil
 	}

@@ -45,13 +45,6 @@ func (t *handshakes) find(now time.Time, life time.Duration, id [16]byte) (*hand
 	return t.unproved.Get(id)
 }
 
-// of returns the proved handshake of a joiner; nil if there is none.
-func (t *handshakes) of(joiner certstore.Fingerprint) *handshake {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.byJoiner[joiner]
-}
-
 // drop forgets an unproved handshake: it had its one verification.
 func (t *handshakes) drop(id [16]byte) { t.unproved.Remove(id) }
 

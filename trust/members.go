@@ -125,16 +125,12 @@ func (s *Service) noteTaken(name string, t taken) {
 	}
 }
 
-// noteContact completes the join of a member that was admitted in the present session, or by an invitation, and never got to say
-// done: that it authenticates here shows that it has the set.
+// noteContact completes the join of a member that was admitted in the present session and never got to say done: that
+// it authenticates here shows that it has the set.
 func (s *Service) noteContact(m *certstore.Member) {
-	// For everybody else this is an unknown offer, or one that is confirmed already.
-	offer := session.OfferID(m.Offer)
 	if current := s.newest(); current != nil {
-		_ = current.Confirm(offer)
-	}
-	if h := s.handshakes.of(m.Fingerprint); h != nil {
-		_ = h.session.Confirm(offer)
+		// For everybody else this is an unknown offer, or one that is confirmed already.
+		_ = current.Confirm(session.OfferID(m.Offer))
 	}
 }
 
