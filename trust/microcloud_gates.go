@@ -94,6 +94,9 @@ func (s *Service) microcloudJoin(x *exchange, role microcloudRole, visitor *cert
 	if err := s.microcloudPace(x, secret); err != nil {
 		return err
 	}
+	if s.deriver.Busy() {
+		return microcloud.ErrBusy
+	}
 	if err := s.microcloudBody(x, visitor); err != nil {
 		return err
 	}

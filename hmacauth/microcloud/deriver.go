@@ -113,6 +113,9 @@ func (d *Deriver) Verify(ctx context.Context, p Passphrase, h Header, body []byt
 	return turn.Verify(p, h, body)
 }
 
+// Busy reports whether Wait would return [ErrBusy] at this moment, so that a request can be refused before its body is read.
+func (d *Deriver) Busy() bool { return len(d.admitted) >= cap(d.admitted) }
+
 // Wait returns when it is this caller's turn to derive. Whoever has to look at something at that moment, such as a budget of wrong
 // proofs, does it between Wait and the derivation. The errors are [ErrBusy], and that of ctx if it ends before.
 func (d *Deriver) Wait(ctx context.Context) (*Turn, error) {

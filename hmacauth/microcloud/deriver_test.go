@@ -80,6 +80,7 @@ func TestRefusedWithoutDeriving(t *testing.T) {
 	require.ErrorIs(t, d.Verify(t.Context(), p, raw, []byte(signed)), microcloud.ErrHeader)
 	require.ErrorIs(t, d.Verify(t.Context(), p, microcloud.Header{}, []byte(signed)), microcloud.ErrHeader)
 	require.ErrorIs(t, new(microcloud.Deriver).Verify(t.Context(), p, h, []byte(signed)), microcloud.ErrBusy)
+	require.True(t, new(microcloud.Deriver).Busy())
 	_, err = new(microcloud.Deriver).NewKey(t.Context(), p)
 	require.ErrorIs(t, err, microcloud.ErrBusy)
 	_, err = d.NewKey(t.Context(), microcloud.Passphrase{})
@@ -186,7 +187,9 @@ func TestWaiting(t *testing.T) {
 		limited, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		second := start(limited, "second")
+		require.False(t, d.Busy())
 		third := start(t.Context(), "third")
+		require.True(t, d.Busy())
 		require.ErrorIs(t, <-start(t.Context(), "too many"), microcloud.ErrBusy)
 		require.EqualValues(t, 1, g.total.Load())
 
