@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
@@ -60,6 +61,9 @@ func (d *dialogue) microCloudConfig(p microcloud.Passphrase, reached string) tru
 	return cfg
 }
 
+// shutdownTime is what requests under way get when the join has ended.
+const shutdownTime = 2 * time.Second
+
 // serve serves the initiator, and the members, until stop. What ends it before is given to failed.
 func serve(store *certstore.Store, service *trust.Service, listener net.Listener, failed func(error)) (stop func(), err error) {
 	mux := http.NewServeMux()
@@ -77,7 +81,11 @@ func serve(store *certstore.Store, service *trust.Service, listener net.Listener
 		failed(server.ServeTLS(store.Guard(listener), "", ""))
 	}()
 	return func() {
-		server.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+		defer cancel()
+		if server.Shutdown(ctx) != nil { // the initiator gets the answer to what it said last
+			server.Close()
+		}
 		<-ended
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -124,7 +125,7 @@ func (m *machine) serve(handler http.Handler) error {
 		return err
 	}
 	m.address = ln.Addr().String()
-	m.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	m.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	go m.server.Serve(ln)
 	return nil
 }
