@@ -267,7 +267,9 @@ func TestMicroCloudJoinerLeaves(t *testing.T) {
 				other := <-asked
 				require.Equal(t, trust.Initiator{Name: "micro01", Fingerprint: f.id.Fingerprint(), Address: f.addr()}, other)
 			}
-			j.cancel(home)
+			if row.want == home {
+				j.cancel(home)
+			}
 			_, err := j.end()
 			require.ErrorIs(t, err, row.want)
 			got := f.takeStop()
