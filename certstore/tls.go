@@ -59,7 +59,7 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 		if !ok {
 			return own, nil
 		}
-		guests := cfg.Guests.complete() && slices.Contains(members, http11) && cfg.Guests.expects(hello)
+		guests := slices.Contains(members, http11) && cfg.Guests.expects(guarded, hello)
 		if guests {
 			own.ClientAuth = tls.RequestClientCert // a member shows its own as before; VerifyConnection decides
 			own.NextProtos = slices.Insert(slices.Clone(own.NextProtos), 0, http11)

@@ -11,8 +11,12 @@ import (
 type guardedConn struct {
 	net.Conn
 	verdict atomic.Pointer[func() error]
-	guest   atomic.Pointer[Guest] // nil unless the peer is one
+	host    atomic.Pointer[Guests] // whose server serves it; nil if nobody has said so
+	guest   atomic.Pointer[Guest]  // nil unless the peer is one
 }
+
+// readAhead is the most that is read at once while nobody knows yet whether the peer is a guest, in bytes.
+const readAhead = 1 << 10
 
 // watch sets the question. The function is called from several goroutines and must be fast.
 func (c *guardedConn) watch(verdict func() error) { c.verdict.Store(&verdict) }
@@ -35,6 +39,9 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	guest := c.guest.Load()
+	if guest == nil && c.verdict.Load() == nil && c.host.Load() != nil {
+		p = p[:min(len(p), readAhead)] // what a guest sends behind its handshake is not counted if it is read with it
+	}
 	p, err := guest.bound(p)
 	if err != nil {
 		return 0, err

@@ -12,7 +12,8 @@ import (
 // server has: that handler must be one which expects them. It is for protocols whose clients have neither a certificate nor an
 // application protocol (ALPN) of their own. All functions are called from many goroutines and must not block.
 //
-// Guests get in over connections of [Store.Guard] alone, which bounds what they send, with TLS 1.3, and with "http/1.1" or
+// Guests get in over connections of [Store.Guard] alone, which bounds what they send, and only if [Guests.Serve] was told of the
+// connection: a second server that has the same TLS configuration, and other handlers, gets none. They get in with TLS 1.3, and with "http/1.1" or
 // without ALPN. While they may, servers prefer HTTP/1.1 for clients that offer HTTP/2 as well, members included.
 type Guests struct {
 	// Open reports whether guests may come in at this moment, and what they send is still taken in. Required.
@@ -25,13 +26,27 @@ type Guests struct {
 	Allowance int64
 }
 
-func (g *Guests) complete() bool {
-	return g != nil && g.Open != nil && g.Enter != nil && g.Leave != nil && g.Allowance > 0
+// Serve says, before the handshake, that a connection is served by the server that expects these guests. It does nothing for one that
+// does not come from [Store.Guard]. http.Server.ConnContext is the place to call it.
+func (g *Guests) Serve(conn net.Conn) {
+	if guarded, ok := beneath(conn); ok {
+		guarded.host.Store(g)
+	}
+}
+
+// beneath returns the guarded connection beneath TLS.
+func beneath(conn net.Conn) (*guardedConn, bool) {
+	if outer, ok := conn.(*tls.Conn); ok {
+		conn = outer.NetConn()
+	}
+	guarded, ok := conn.(*guardedConn)
+	return guarded, ok
 }
 
 // expects reports whether a client may turn out to be a guest.
-func (g *Guests) expects(hello *tls.ClientHelloInfo) bool {
-	return (len(hello.SupportedProtos) == 0 || slices.Contains(hello.SupportedProtos, http11)) && g.Open()
+func (g *Guests) expects(conn *guardedConn, hello *tls.ClientHelloInfo) bool {
+	complete := g != nil && g.Open != nil && g.Enter != nil && g.Leave != nil && g.Allowance > 0
+	return complete && conn.host.Load() == g && (len(hello.SupportedProtos) == 0 || slices.Contains(hello.SupportedProtos, http11)) && g.Open()
 }
 
 const http11 = "http/1.1"
@@ -49,10 +64,7 @@ type Guest struct {
 // GuestOf returns the guest at the other end of a connection of a server, such as http.Server.ConnContext gets; false if there
 // is none, or its handshake has not ended.
 func GuestOf(conn net.Conn) (*Guest, bool) {
-	if outer, ok := conn.(*tls.Conn); ok {
-		conn = outer.NetConn()
-	}
-	guarded, ok := conn.(*guardedConn)
+	guarded, ok := beneath(conn)
 	if !ok {
 		return nil, false
 	}

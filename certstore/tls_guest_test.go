@@ -53,7 +53,7 @@ func (h *house) counts() (entered, inside int) {
 }
 
 // visit lets a client call a server over a guarded connection, where serve has the server's side after the handshake.
-func visit(t *testing.T, server, client *tls.Config, serve func(*tls.Conn) error, use func(*tls.Conn) error) (serverErr, clientErr error) {
+func visit(t *testing.T, guests *certstore.Guests, server, client *tls.Config, serve func(*tls.Conn) error, use func(*tls.Conn) error) (serverErr, clientErr error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -68,7 +68,9 @@ func visit(t *testing.T, server, client *tls.Config, serve func(*tls.Conn) error
 		}
 		defer raw.Close()
 		_ = raw.SetDeadline(time.Now().Add(20 * time.Second))
-		done <- serve(tls.Server(raw, server))
+		conn := tls.Server(raw, server)
+		guests.Serve(conn)
+		done <- serve(conn)
 	}()
 	raw, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)
@@ -96,8 +98,9 @@ func TestGuestsGetIn(t *testing.T) {
 	} {
 		t.Run(who, func(t *testing.T) {
 			h := newHouse()
-			config := certstore.ServerTLS(server, snapshot, certstore.ServerTLSConfig{Guests: h.guests(1 << 10)})
-			serverErr, clientErr := visit(t, config, row.client, func(conn *tls.Conn) error {
+			guests := h.guests(1 << 10)
+			config := certstore.ServerTLS(server, snapshot, certstore.ServerTLSConfig{Guests: guests})
+			serverErr, clientErr := visit(t, guests, config, row.client, func(conn *tls.Conn) error {
 				err := conn.Handshake()
 				_, is := certstore.GuestOf(conn)
 				require.Equal(t, row.entered == 1, is)
@@ -135,6 +138,7 @@ func TestGuestsAreRefused(t *testing.T) {
 		"nobody lets them go":   {presenting(""), func(_ *house, cfg *certstore.ServerTLSConfig) { cfg.Guests.Leave = nil }},
 		"nothing bounds them":   {presenting(""), func(_ *house, cfg *certstore.ServerTLSConfig) { cfg.Guests.Allowance = 0 }},
 		"HTTP/1.1 is off":       {presenting(""), func(_ *house, cfg *certstore.ServerTLSConfig) { cfg.NextProtos = []string{"h2"} }},
+		"another's connection":  {presenting(""), nil},
 		"h2":                    {presenting("h2"), nil},
 		"h2 and another":        {both, nil},
 		"another protocol":      {presenting(joinProtocol), nil},
@@ -148,7 +152,11 @@ func TestGuestsAreRefused(t *testing.T) {
 			if row.change != nil {
 				row.change(h, &cfg)
 			}
-			serverErr, clientErr := visit(t, certstore.ServerTLS(server, snapshot, cfg), row.client, echo, call)
+			told := cfg.Guests
+			if why == "another's connection" {
+				told = newHouse().guests(1 << 10)
+			}
+			serverErr, clientErr := visit(t, told, certstore.ServerTLS(server, snapshot, cfg), row.client, echo, call)
 			require.Error(t, serverErr)
 			require.Error(t, clientErr)
 			entered, _ := h.counts()
@@ -174,12 +182,13 @@ func TestGuestsSendNoMoreThanTheyMay(t *testing.T) {
 	for what, row := range map[string]struct {
 		more int64
 		most int
-	}{"the allowance": {0, 1 << 10}, "and more": {8 << 10, 9 << 10}} {
+	}{"the allowance": {0, 2 << 10}, "and more": {8 << 10, 10 << 10}} {
 		t.Run(what, func(t *testing.T) {
 			h := newHouse()
-			config := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{Guests: h.guests(1 << 10)})
+			guests := h.guests(1 << 10)
+			config := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{Guests: guests})
 			got := 0
-			serverErr, _ := visit(t, config, presenting(""), func(conn *tls.Conn) error {
+			serverErr, _ := visit(t, guests, config, presenting(""), func(conn *tls.Conn) error {
 				if err := conn.Handshake(); err != nil {
 					return err
 				}
@@ -209,9 +218,10 @@ func TestGuestsSendNoMoreThanTheyMay(t *testing.T) {
 func TestGuestsAreAskedAgain(t *testing.T) {
 	server := mintIdentity(t, "micro01")
 	h := newHouse()
-	config := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{Guests: h.guests(1 << 10)})
+	guests := h.guests(1 << 10)
+	config := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{Guests: guests})
 	ready := make(chan struct{})
-	serverErr, clientErr := visit(t, config, presenting(""), func(conn *tls.Conn) error {
+	serverErr, clientErr := visit(t, guests, config, presenting(""), func(conn *tls.Conn) error {
 		if err := conn.Handshake(); err != nil {
 			return err
 		}

@@ -39,14 +39,16 @@ func (s *Service) guardServer(srv *http.Server) *certstore.Guests {
 	s.guards = append(s.guards, g)
 	s.mu.Unlock()
 	srv.DisableGeneralOptionsHandler = true // it would answer "OPTIONS *" before the guard
+	guests := &certstore.Guests{Open: g.open, Enter: s.enterGuest, Leave: s.leaveGuest, Allowance: guestAllowance}
 	before := srv.ConnContext
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if before != nil {
 			ctx = before(ctx, c)
 		}
+		guests.Serve(c) // and not the connections of another server that has the same TLS configuration
 		return context.WithValue(ctx, guardedKey{}, c)
 	}
-	return &certstore.Guests{Open: g.open, Enter: s.enterGuest, Leave: s.leaveGuest, Allowance: guestAllowance}
+	return guests
 }
 
 type guardedKey struct{}

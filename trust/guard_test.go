@@ -170,7 +170,8 @@ func TestGuardPrefersHTTP1(t *testing.T) {
 	require.Equal(t, "h2", protocol())
 }
 
-// TestGuardThatWasReplaced: an embedder who sets the handler after Attach gets refused connections, and no open door.
+// TestGuardThatWasReplaced: an embedder who sets the handler after Attach gets refused connections, and no open door. (For
+// connections that were open before, see TestGuestsAreAskedAgain.)
 func TestGuardThatWasReplaced(t *testing.T) {
 	cfg := older()
 	m := newMachine(t, "micro01")
@@ -191,23 +192,13 @@ func TestGuardThatWasReplaced(t *testing.T) {
 	srv.Handler = behind
 	_, err = svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: "192.0.2.1"})
 	require.NoError(t, err)
+	srv.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) })
 
 	ln := newPipes()
 	done := make(chan error, 1)
 	go func() { done <- srv.ServeTLS(m.store.Guard(ln), "", "") }()
 	defer func() { srv.Close(); <-done }()
-	// a connection that was let in, and whose first byte of HTTP comes after the handler was replaced
 	raw, err := ln.dial()
-	require.NoError(t, err)
-	early := tls.Client(raw, strangerTLS(nil))
-	require.NoError(t, early.Handshake())
-	srv.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) })
-	_, err = io.WriteString(early, "GET /1.0 HTTP/1.1\r\nHost: x\r\n\r\n")
-	if err == nil {
-		_, err = early.Read(make([]byte, 1))
-	}
-	require.Error(t, err)
-	raw, err = ln.dial()
 	require.NoError(t, err)
 	late := tls.Client(raw, strangerTLS(nil))
 	if err = late.Handshake(); err == nil { // TLS 1.3: the client hears of the refusal later
@@ -229,6 +220,26 @@ func TestGuardNeedsTheLeash(t *testing.T) {
 		require.Zero(t, ask(t, ln.Addr().String(), id, nil, wish{"GET", microcloudwire.NamePath}).status)
 	}
 	require.Equal(t, http.StatusTeapot, ask(t, ln.Addr().String(), first.store.Identity(), nil, wish{"GET", "/"}).status, "members do")
+}
+
+// TestGuardIsNotShared: another server with the same TLS configuration has handlers without a guard, and no guests.
+func TestGuardIsNotShared(t *testing.T) {
+	first, s, _ := olderFounder(t, older(), session.Config{})
+	reached := new(atomic.Int64)
+	other := &http.Server{TLSConfig: first.srv.TLSConfig, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) })}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- other.ServeTLS(first.store.Guard(ln), "", "") }()
+	defer func() { other.Close(); <-done }()
+	for _, id := range []*certstore.Identity{nil, newMachine(t, "stranger").store.Identity()} {
+		for _, w := range []wish{{"GET", "/1.0"}, {"GET", microcloudwire.NamePath}} {
+			require.Zero(t, ask(t, ln.Addr().String(), id, nil, w).status)
+		}
+	}
+	require.Zero(t, reached.Load())
+	require.Equal(t, http.StatusOK, ask(t, ln.Addr().String(), first.store.Identity(), nil, wish{"GET", "/"}).status, "members reach it")
+	require.True(t, s.Open())
 }
 
 // TestGuardWithoutTLS: a server that also listens in the clear opens nothing there.
