@@ -20,6 +20,8 @@ type initiator struct {
 	// reply is called before a new intent is answered, if it is set; false loses the answer.
 	reply func(intent) bool
 
+	received signed // the newest intent, byte for byte
+
 	mu         sync.Mutex
 	open       bool
 	registered map[string]intent // by fingerprint
@@ -70,7 +72,8 @@ func (i *initiator) join(w http.ResponseWriter, r *http.Request) {
 		refuse(w, refusef(http.StatusBadRequest, "No active session"))
 		return
 	}
-	if err := checkHeader(i.passphrase, r.Header.Get("Authorization"), body); err != nil {
+	i.received = signed{body, r.Header.Get("Authorization")} // before intents tells of it
+	if err := checkHeader(i.passphrase, i.received.header, body); err != nil {
 		refuse(w, err)
 		return
 	}

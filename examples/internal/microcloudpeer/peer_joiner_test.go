@@ -19,12 +19,6 @@ type joiner struct {
 	received signed // the newest confirmation, byte for byte
 }
 
-// signed is a body as it came, and the header that came with it.
-type signed struct {
-	body   []byte
-	header string
-}
-
 // ending is how a joiner's session ended: with the confirming intent, or with an error.
 type ending struct {
 	by  intent

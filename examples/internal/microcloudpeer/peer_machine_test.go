@@ -50,6 +50,12 @@ func (i intent) leaf() (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
+// signed is a body as it came, and the header that came with it.
+type signed struct {
+	body   []byte
+	header string
+}
+
 type stopRequest struct {
 	Reason string `json:"reason"`
 }

@@ -22,27 +22,33 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// daemon is a member in this process, with a session of both protocols and a handler of its own behind the guard.
+// daemon is a member in this process, which lets peers of this format in, with a handler of its own behind the guard.
 type daemon struct {
 	site
 	own     tls.Certificate
-	session *session.Session
-	reached atomic.Int64 // requests that came to the handler
+	store   *certstore.Store
+	service *trust.Service
+	session *session.Session // nil for one that joins
+	reached atomic.Int64     // requests that came to the handler
 }
 
-// openDaemon starts a daemon.
-func openDaemon(t *testing.T, limits trust.Limits) *daemon {
+// roles are the two parts that a daemon can have. Each opens one that is in it.
+func roles() map[string]func(*testing.T, trust.Limits) *daemon {
+	return map[string]func(*testing.T, trust.Limits) *daemon{"initiator": openDaemon, "joiner": waitingDaemon}
+}
+
+// serveDaemon starts a daemon.
+func serveDaemon(t *testing.T, cfg trust.Config) *daemon {
 	t.Helper()
 	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.Ed25519})
 	require.NoError(t, err)
-	store, err := certstore.OpenBackend(certstore.NewMemoryBackend(), id)
-	require.NoError(t, err)
-	t.Cleanup(func() { store.Close() })
-	service, err := trust.NewService(trust.Config{
-		Store: store, Limits: limits, Logger: slog.New(slog.DiscardHandler), MicroCloud: trust.MicroCloudRoles{Initiator: true},
-	})
-	require.NoError(t, err)
 	d := &daemon{own: id.TLSCertificate()}
+	d.store, err = certstore.OpenBackend(certstore.NewMemoryBackend(), id)
+	require.NoError(t, err)
+	t.Cleanup(func() { d.store.Close() })
+	cfg.Store, cfg.Logger = d.store, slog.New(slog.DiscardHandler)
+	d.service, err = trust.NewService(cfg)
+	require.NoError(t, err)
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			d.reached.Add(1)
@@ -50,24 +56,60 @@ func openDaemon(t *testing.T, limits trust.Limits) *daemon {
 		}),
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
-	require.NoError(t, service.Attach(server))
+	require.NoError(t, d.service.Attach(server))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan error, 1)
-	go func() { done <- server.ServeTLS(store.Guard(ln), "", "") }()
+	go func() { done <- server.ServeTLS(d.store.Guard(ln), "", "") }()
 	t.Cleanup(func() {
 		server.Close()
 		require.ErrorIs(t, <-done, http.ErrServerClosed)
 	})
 	d.site = site{ln.Addr().String(), strong}
-	require.NoError(t, store.Bootstrap(t.Context(), d.address))
-	d.session, err = service.Open(t.Context(), session.Config{Services: siteServices()})
+	require.NoError(t, d.store.Bootstrap(t.Context(), d.address))
+	return d
+}
+
+// olderPassphrase is the passphrase of the tests as the library takes it.
+func olderPassphrase(t *testing.T) microcloud.Passphrase {
+	t.Helper()
+	p, err := microcloud.NewPassphrase(strong)
+	require.NoError(t, err)
+	return p
+}
+
+// openDaemon starts a daemon with a session of both protocols.
+func openDaemon(t *testing.T, limits trust.Limits) *daemon {
+	t.Helper()
+	d := serveDaemon(t, trust.Config{Limits: limits, MicroCloud: trust.MicroCloudRoles{Initiator: true}})
+	var err error
+	d.session, err = d.service.Open(t.Context(), session.Config{Services: siteServices()})
 	require.NoError(t, err)
 	t.Cleanup(func() { d.session.Close(nil) })
-	key, err := microcloud.NewPassphrase(strong)
+	_, err = d.service.OpenMicroCloud(d.session, trust.MicroCloudConfig{Address: d.address, Passphrase: olderPassphrase(t)})
 	require.NoError(t, err)
-	_, err = service.OpenMicroCloud(d.session, trust.MicroCloudConfig{Address: d.address, Passphrase: key})
-	require.NoError(t, err)
+	return d
+}
+
+// waitingDaemon starts a daemon that waits for the confirmation of a peer.
+func waitingDaemon(t *testing.T, limits trust.Limits) *daemon {
+	t.Helper()
+	i := openInitiator(t, "micro09", strong, nil)
+	d := serveDaemon(t, trust.Config{Limits: limits, MicroCloud: trust.MicroCloudRoles{Joiner: true}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := d.service.JoinMicroCloud(ctx, i.address, trust.MicroCloudJoinConfig{
+			Passphrase: olderPassphrase(t), Address: d.address, InsecureSkipFingerprint: true, Found: true,
+		})
+		ended <- err
+	}()
+	receive(t, i.intents)
+	t.Cleanup(func() {
+		require.Empty(t, ended, "it waits until the end")
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+	})
 	return d
 }
 
@@ -111,7 +153,12 @@ const ending1 = "Host: micro01\r\nConnection: close\r\n\r\n"
 
 // TestStrangerReachesNothingElse: whatever a stranger writes, the daemon's handler does not see it.
 func TestStrangerReachesNothingElse(t *testing.T) {
-	d := openDaemon(t, trust.Limits{RequestTime: time.Second})
+	for role, open := range roles() {
+		t.Run(role, func(t *testing.T) { testReachesNothingElse(t, open(t, trust.Limits{RequestTime: time.Second})) })
+	}
+}
+
+func testReachesNothingElse(t *testing.T, d *daemon) {
 	line := func(method, target string, headers ...string) string {
 		return method + " " + target + " HTTP/1.1\r\n" + strings.Join(append(headers, ""), "\r\n") + ending1
 	}
@@ -119,7 +166,7 @@ func TestStrangerReachesNothingElse(t *testing.T) {
 		name, text string
 		want       []string // statuses that are right; nil: none but errors of the client
 	}{
-		{"the name", line("GET", "/core/1.0"), []string{"200"}},
+		{"the name", line("GET", "/core/1.0"), []string{map[bool]string{true: "200", false: "400"}[d.session != nil]}},
 		{"a join without a header", line("POST", "/1.0/session/join", "Content-Length: 2") + "{}", []string{"400"}},
 		{"a route of the daemon", line("GET", "/secrets"), nil},
 		{"the root", line("GET", "/"), nil},
@@ -171,7 +218,6 @@ func TestStrangerReachesNothingElse(t *testing.T) {
 			require.Zero(t, d.reached.Load())
 		})
 	}
-	require.True(t, d.session.Open())
 	text, err := d.say(t, &d.own, nil, line("GET", "/secrets"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"418"}, statuses(text))
@@ -180,7 +226,12 @@ func TestStrangerReachesNothingElse(t *testing.T) {
 
 // TestSmuggledRequests: what a stranger hides behind a request that may pass does not pass.
 func TestSmuggledRequests(t *testing.T) {
-	d := openDaemon(t, trust.Limits{RequestTime: time.Second})
+	for role, open := range roles() {
+		t.Run(role, func(t *testing.T) { testSmuggledRequests(t, open(t, trust.Limits{RequestTime: time.Second})) })
+	}
+}
+
+func testSmuggledRequests(t *testing.T, d *daemon) {
 	hidden := "GET /secrets HTTP/1.1\r\n" + ending1
 	const name = "GET /core/1.0 HTTP/1.1\r\nHost: micro01\r\n"
 	const join = "POST /1.0/session/join HTTP/1.1\r\nHost: micro01\r\n"
@@ -255,7 +306,14 @@ func TestProtocolsOfStrangers(t *testing.T) {
 
 // TestSlowAndLargeRequests: a stranger cannot hold a connection by saying little, nor memory by saying much.
 func TestSlowAndLargeRequests(t *testing.T) {
-	d := openDaemon(t, trust.Limits{RequestTime: 200 * time.Millisecond})
+	for role, open := range roles() {
+		t.Run(role, func(t *testing.T) {
+			testSlowAndLargeRequests(t, open(t, trust.Limits{RequestTime: 200 * time.Millisecond}))
+		})
+	}
+}
+
+func testSlowAndLargeRequests(t *testing.T, d *daemon) {
 	join := "POST /1.0/session/join HTTP/1.1\r\nHost: micro01\r\n"
 	header := "Authorization: MicroCloud-1.0 " + strings.Repeat("ab", 16) + ":" + strings.Repeat("cd", 32) + "\r\n"
 	tests := map[string]string{
@@ -296,40 +354,54 @@ func TestSlowAndLargeRequests(t *testing.T) {
 
 // TestManyConnections: strangers who only hold connections lose the oldest to newcomers, and members lose none.
 func TestManyConnections(t *testing.T) {
-	d := openDaemon(t, trust.Limits{Connections: 8})
-	member, err := (&tls.Dialer{Config: &tls.Config{
-		InsecureSkipVerify: true, Certificates: []tls.Certificate{d.own}, MinVersion: tls.VersionTLS13,
-	}}).DialContext(t.Context(), "tcp", d.address)
-	require.NoError(t, err)
-	defer member.Close()
-	reader := bufio.NewReader(member)
-	served := func() {
-		_, err := io.WriteString(member, "GET /secrets HTTP/1.1\r\nHost: micro01\r\n\r\n")
-		require.NoError(t, err)
-		reply, err := http.ReadResponse(reader, nil)
-		require.NoError(t, err)
-		reply.Body.Close()
-		require.Equal(t, http.StatusTeapot, reply.StatusCode)
-	}
-	served()
-	var held []net.Conn
-	for range 40 {
-		conn, err := (&tls.Dialer{Config: (&machine{}).clientConfig(nil, false)}).DialContext(within(t), "tcp", d.address)
-		require.NoError(t, err)
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(patience))
-		_, err = io.WriteString(conn, "GET /core/1.0 HTTP/1.1\r\nHost: micro01\r\n\r\n")
+	const places = 8
+	d := openDaemon(t, trust.Limits{Connections: places, RequestTime: time.Hour, HandshakeLife: time.Hour}) // nothing else ends them
+	ask := func(conn net.Conn, path string) int {
+		_, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: micro01\r\n\r\n")
 		require.NoError(t, err)
 		reply, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err)
 		reply.Body.Close()
-		held = append(held, conn)
+		return reply.StatusCode
 	}
-	for n, conn := range held[:len(held)-8] {
-		_, err := conn.Read(make([]byte, 1))
-		var timeout net.Error
-		require.Error(t, err)
-		require.False(t, errors.As(err, &timeout) && timeout.Timeout(), "the daemon keeps connection %d", n)
+	dial := func(own *tls.Certificate) net.Conn {
+		config := (&machine{}).clientConfig(nil, false)
+		if own != nil {
+			config.Certificates = []tls.Certificate{*own}
+		}
+		conn, err := (&tls.Dialer{Config: config}).DialContext(within(t), "tcp", d.address)
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		conn.SetDeadline(time.Now().Add(patience))
+		return conn
 	}
-	served()
+	member := dial(&d.own)
+	require.Equal(t, http.StatusTeapot, ask(member, "/secrets"))
+	held := map[net.Conn]bool{}
+	ended := make(chan net.Conn, 5*places)
+	for range 5 * places {
+		conn := dial(nil)
+		held[conn] = true
+		go func() {
+			conn.Read(make([]byte, 1)) // until the daemon ends it
+			ended <- conn
+		}()
+	}
+	for range 4 * places {
+		conn := receive(t, ended)
+		require.True(t, held[conn])
+		delete(held, conn)
+	}
+	require.Empty(t, ended)
+	for conn := range held {
+		conn.SetReadDeadline(time.Now()) // ends the reading above
+	}
+	for range places {
+		receive(t, ended)
+	}
+	for conn := range held {
+		conn.SetReadDeadline(time.Now().Add(patience))
+		require.Equal(t, http.StatusOK, ask(conn, "/core/1.0"))
+	}
+	require.Equal(t, http.StatusTeapot, ask(member, "/secrets"))
 }
