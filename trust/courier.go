@@ -26,9 +26,6 @@ type courier struct {
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when the joiner has heard, or cannot be told
 
-	once  sync.Once
-	asked chan struct{} // closed when the joiner asks for the member set
-
 	mu   sync.Mutex
 	held net.Conn // over which the joiner has proved its key; nil if there is none
 }
@@ -36,8 +33,6 @@ type courier struct {
 const (
 	// reachPatience is how long an approval tries to reach the joiner.
 	reachPatience = 5 * time.Second
-	// newcomerPatience is how long a joiner may take to ask for the member set after its confirmation.
-	newcomerPatience = 2 * time.Second
 	// tellPatience is how long a courier tries to tell a joiner that it ended.
 	tellPatience = 10 * time.Second
 )
@@ -127,11 +122,16 @@ func (c *courier) confirm() {
 		if j, known := open.Lookup(c.id); !known || j.State != session.StateAdmitted || j.Away || !takesProofs(open) {
 			return
 		}
-		err := c.confirmOnce(c.ctx)
+		goesOn, err := c.confirmOnce(c.ctx)
 		var refused *microcloudwire.ReplyError
 		switch {
-		case err == nil, errors.As(err, &refused) && refused.Text == microcloudwire.TextDuplicate: // it took an earlier one
+		case err == nil && goesOn:
 			c.settle()
+			return
+		case err == nil, errors.As(err, &refused) && refused.Text == microcloudwire.TextDuplicate: // it took an earlier one
+			if err := open.Confirm(c.id); err == nil {
+				log.Info("member joined", "protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint())
+			}
 			return
 		case retry == 0:
 			log.Warn("an admitted joiner has not taken its confirmation yet", "name", c.offer.Intent.Name, "address", c.address, "error", err)
@@ -144,45 +144,29 @@ func (c *courier) confirm() {
 	}
 }
 
-// settle says when a joiner that has taken its confirmation has joined. One of ours asks for the member set at once; it has joined
-// when it calls as somebody who has it, and may still leave. One that asks for nothing had all that there is.
+// settle waits until a joiner that goes on to get the member set has it, which it shows by calling as a member, or has left.
 func (c *courier) settle() {
 	open := c.from.open
-	timer := time.NewTimer(newcomerPatience)
-	defer timer.Stop()
-	silent, asked := timer.C, c.asked
 	for {
 		changed := open.Changed(c.id)
 		if j, known := open.Lookup(c.id); !known || j.State != session.StateAdmitted || j.Away || !takesProofs(open) {
 			return
 		}
 		select {
-		case <-asked:
-			silent, asked = nil, nil
-		case <-silent:
-			if err := open.Confirm(c.id); err == nil {
-				c.from.service.log.Info("member joined", "protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint())
-			}
-			return
 		case <-changed:
 		case <-open.Ended():
 		}
 	}
 }
 
-// noteNewcomer notes that the joiner of an offer asks for the member set.
-func (t *couriers) noteNewcomer(id session.OfferID) {
-	if c := t.get(id); c != nil {
-		c.once.Do(func() { close(c.asked) })
-	}
-}
-
-func (c *courier) confirmOnce(ctx context.Context) error {
+// confirmOnce reports whether the joiner goes on to get the member set.
+func (c *courier) confirmOnce(ctx context.Context) (goesOn bool, err error) {
 	header, body, err := c.from.confirmation(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return c.send(ctx, http.MethodPost, microcloudwire.JoinPath, header, body)
+	reply, err := c.send(ctx, http.MethodPost, microcloudwire.JoinPath, header, body)
+	return reply.header.Get(goesOnHeader) != "", err
 }
 
 // tell says that it has ended, with the reason.
@@ -191,7 +175,7 @@ func (c *courier) tell(cause error) {
 	defer cancel()
 	body, err := microcloudwire.EncodeStop(reasonOf(cause))
 	for retry := 0; err == nil; retry++ {
-		if err = c.send(ctx, http.MethodPut, microcloudwire.StopPath, "", body); err == nil {
+		if _, err = c.send(ctx, http.MethodPut, microcloudwire.StopPath, "", body); err == nil {
 			return
 		}
 		if !errors.As(err, new(*microcloudwire.ReplyError)) && pause(ctx, backOff(retry)) == nil {
@@ -202,7 +186,7 @@ func (c *courier) tell(cause error) {
 }
 
 // send makes one request of the joiner, over the connection that is held if there is one.
-func (c *courier) send(ctx context.Context, method, path, header string, body []byte) error {
+func (c *courier) send(ctx context.Context, method, path, header string, body []byte) (microcloudReply, error) {
 	caller := newMicrocloudCaller(c.address, func(ctx context.Context, _, _ string) (net.Conn, error) {
 		if conn := c.letGo(); conn != nil {
 			return conn, nil
@@ -212,9 +196,9 @@ func (c *courier) send(ctx context.Context, method, path, header string, body []
 	defer caller.CloseIdleConnections()
 	reply, err := caller.send(ctx, method, path, header, body)
 	if err != nil {
-		return err
+		return reply, err
 	}
-	return microcloudwire.ParseReply(reply.status, reply.body)
+	return reply, microcloudwire.ParseReply(reply.status, reply.body)
 }
 
 // couriers are those that are under way.

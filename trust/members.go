@@ -70,12 +70,10 @@ func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body
 	if err != nil {
 		return exchangeReply{}, err
 	}
-	switch {
-	case req.newcomer():
-		s.couriers.noteNewcomer(session.OfferID(member.Offer))
-	case cluster != s.cluster():
-		return exchangeReply{}, fmt.Errorf("%w: another cluster", errMeaning)
-	default:
+	if !req.newcomer() {
+		if cluster != s.cluster() {
+			return exchangeReply{}, fmt.Errorf("%w: another cluster", errMeaning)
+		}
 		s.noteContact(member)
 	}
 	result, err := s.replica.take(r.Context(), member.Name, req.Statements)

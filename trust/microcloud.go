@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -137,6 +138,8 @@ func (m *MicroCloud) takes() bool {
 
 func (m *MicroCloud) secret() microcloudSecret { return m.pass() }
 
+func (m *MicroCloud) taken(http.Header) {}
+
 func (m *MicroCloud) echoes() *microcloudEchoes { return &m.heard }
 
 func (m *MicroCloud) repeated() error { return microcloudRefusal(microcloudwire.TextDuplicate) }
@@ -188,7 +191,7 @@ func (m *MicroCloud) newCourier(in microcloudwire.Intent) (*courier, error) {
 		return nil, microcloudRefusal("Failed to register join intent: its certificate is that of a member")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &courier{from: m, offer: offer, id: offer.ID(), address: in.Address, ctx: ctx, cancel: cancel, done: make(chan struct{}), asked: make(chan struct{})}, nil
+	return &courier{from: m, offer: offer, id: offer.ID(), address: in.Address, ctx: ctx, cancel: cancel, done: make(chan struct{})}, nil
 }
 
 // registerError says in the words of the format why the session does not take an intent.

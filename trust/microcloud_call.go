@@ -45,7 +45,7 @@ func (c *microcloudCaller) send(ctx context.Context, method, path, authorization
 		if err != nil || reply.status != http.StatusTooManyRequests && reply.status != http.StatusServiceUnavailable {
 			return reply, err
 		}
-		after := retryAfter(reply.after)
+		after := retryAfter(reply.header.Get("Retry-After"))
 		if waited += after; waited > busyPatience {
 			return reply, fmt.Errorf("%w: it has too many requests, and asked to wait for more than %v in all", ErrUnreachable, busyPatience)
 		}
@@ -58,7 +58,7 @@ func (c *microcloudCaller) send(ctx context.Context, method, path, authorization
 // microcloudReply is a reply that nobody has read yet.
 type microcloudReply struct {
 	status int
-	after  string // its Retry-After
+	header http.Header
 	body   []byte
 }
 
@@ -81,7 +81,7 @@ func (c *microcloudCaller) sendOnce(ctx context.Context, method, path, authoriza
 		return reply, roundTripError(err, ErrNotMicroCloud)
 	}
 	defer resp.Body.Close()
-	reply.status, reply.after = resp.StatusCode, resp.Header.Get("Retry-After")
+	reply.status, reply.header = resp.StatusCode, resp.Header
 	reply.body, err = io.ReadAll(io.LimitReader(resp.Body, microcloudwire.MaxBody+1))
 	switch {
 	case err != nil:

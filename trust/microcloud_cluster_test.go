@@ -80,6 +80,10 @@ func TestMicroCloudBothDecide(t *testing.T) {
 			if row.want != nil {
 				require.ErrorIs(t, err, row.want)
 				require.Zero(t, second.store.Snapshot().Len())
+				require.Eventually(t, func() bool {
+					now, _ := open.Lookup(o.ID)
+					return now.State == session.StateDenied || now.Away && errors.Is(now.Cause, session.ErrAborted)
+				}, time.Minute, time.Millisecond)
 				return
 			}
 			require.NoError(t, err)

@@ -21,6 +21,7 @@ type microcloudRole interface {
 	secret() microcloudSecret                                              // that they have to prove
 	wrongProof(total int64, source netip.Addr)                             // a well-formed intent with a wrong code came
 	take(ctx context.Context, in microcloudwire.Intent, x *exchange) error // an intent with a right code; not this machine's own
+	taken(reply http.Header)                                               // an intent was taken, or is one that was
 	knows(fp certstore.Fingerprint) bool                                   // whoever proves this certificate may stop something
 	stop(fp certstore.Fingerprint, reason string) error                    // it does, for a reason that nobody has cleaned
 	name() (string, bool)                                                  // for the name endpoint, if this role has it
@@ -56,7 +57,9 @@ func (s *Service) serveMicroCloud(x *exchange, role microcloudRole, visitor *cer
 	name := ""
 	switch x.endpoint {
 	case microcloudwire.JoinPath:
-		err = s.microcloudJoin(x, role, visitor)
+		if err = s.microcloudJoin(x, role, visitor); err == nil {
+			role.taken(x.w.Header())
+		}
 	case microcloudwire.StopPath:
 		err = s.microcloudStop(x, role, visitor)
 	case microcloudwire.NamePath:

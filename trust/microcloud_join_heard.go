@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -66,6 +67,12 @@ func (j *microcloudJoiner) take(_ context.Context, in microcloudwire.Intent, _ *
 	}
 	return nil
 }
+
+// goesOnHeader is in the reply to a confirmation, beyond the format, if the joiner goes on to get the member set: an initiator of
+// ours waits for that then.
+const goesOnHeader = "Microtrust-Member-Set"
+
+func (j *microcloudJoiner) taken(reply http.Header) { reply.Set(goesOnHeader, "wanted") }
 
 // knows reports whether a certificate is the initiator's, which may have the intent.
 func (j *microcloudJoiner) knows(fp certstore.Fingerprint) bool {
