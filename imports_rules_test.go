@@ -103,7 +103,7 @@ var importRules = map[string]importRule{
 		denied: slices.Concat(noNetwork, noDice),
 	},
 
-	"examples/internal/terminal": {arrows: []string{"trust", "session", "hmacauth", "hmacauth/microcloud", "certstore"}},
+	"examples/internal/terminal": {arrows: []string{"trust", "session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore"}},
 
 	"examples/internal/client":       exampleRule,
 	"examples/internal/server":       exampleRule,
@@ -117,12 +117,12 @@ var importRules = map[string]importRule{
 	"examples/embed":      exampleRule,
 	"examples/joinall":    {arrows: []string{"unattended", "trust", "certstore", "examples/internal/terminal"}},
 	"examples/adopt":      {arrows: slices.Concat(exampleRule.arrows, []string{"certstore/memberfiles", "hmacauth/microcloud"})},
-	"examples/trustctl":   {arrows: []string{"trust", "certstore", "certstore/agekeys", "certstore/memberfiles", "examples/internal/terminal"}},
+	"examples/trustctl":   {arrows: []string{"trust", "session", "invitation", "certstore", "certstore/agekeys", "certstore/memberfiles", "examples/internal/terminal"}},
 }
 
 // exampleRule: examples use what every user can use, and nothing of internal/; what they share is in a package of theirs.
 var exampleRule = importRule{
-	arrows: []string{"trust", "session", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "discovery", "examples/internal/terminal", "examples/internal/client", "examples/internal/server"},
+	arrows: []string{"trust", "session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "discovery", "examples/internal/terminal", "examples/internal/client", "examples/internal/server"},
 }
 
 // testModules may be imported by test files alone.

@@ -50,6 +50,15 @@ func (id ID) LogValue() slog.Value { return slog.StringValue(id.String()) }
 // MarshalText returns what String returns. It never fails.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
+// UnmarshalText accepts what ParseID accepts. On error id is unchanged.
+func (id *ID) UnmarshalText(text []byte) error {
+	parsed, err := ParseID(string(text))
+	if err == nil {
+		*id = parsed
+	}
+	return err
+}
+
 // ParseID reads what [ID.String] prints, and nothing else. The error is a [*FieldError].
 func ParseID(text string) (id ID, err error) {
 	if wire.DecodeHex(id[:], text) != nil {

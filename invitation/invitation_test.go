@@ -1,6 +1,7 @@
 package invitation_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -137,6 +138,13 @@ func TestIDs(t *testing.T) {
 	id := made(t).ID
 	back, err := invitation.ParseID(id.String())
 	require.NoError(t, err)
+	require.Equal(t, id, back)
+	encoded, err := json.Marshal(map[string]invitation.ID{"id": id})
+	require.NoError(t, err)
+	var decoded map[string]invitation.ID
+	require.NoError(t, json.Unmarshal(encoded, &decoded))
+	require.Equal(t, id, decoded["id"])
+	require.ErrorIs(t, back.UnmarshalText([]byte("x")), invitation.ErrInvalid)
 	require.Equal(t, id, back)
 	for _, text := range []string{"", "00", strings.ToUpper(strings.Repeat("ab", 16)), strings.Repeat("0", 33), strings.Repeat("g", 32)} {
 		_, err := invitation.ParseID(text)

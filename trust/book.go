@@ -25,6 +25,7 @@ const (
 // invited is an invitation that this machine made, and what is known of it. It is immutable: a change replaces it.
 type invited struct {
 	invitation.Invitation
+	order    int // in which they were made
 	made     time.Time
 	services map[string]string
 	bound    *claim // nil: nobody has proved it
@@ -92,6 +93,7 @@ func openBook(notes *certstore.Notebook) (*book, error) {
 		if err != nil {
 			return nil, &BookError{notes.Path(), fmt.Sprintf("invitations[%d].%s", i, field), err.Error()}
 		}
+		v.order = i
 		b.entries[v.ID] = v
 	}
 	return b, nil
@@ -168,12 +170,12 @@ func (b *book) find(id invitation.ID) (*invited, bool) {
 // list returns all invitations, the oldest first.
 func (b *book) list() []*invited {
 	b.mu.Lock()
-	all := slices.Collect(maps.Values(b.entries))
-	b.mu.Unlock()
-	slices.SortFunc(all, func(v, w *invited) int {
-		return cmp.Or(v.made.Compare(w.made), slices.Compare(v.ID[:], w.ID[:]))
-	})
-	return all
+	defer b.mu.Unlock()
+	return inOrder(b.entries)
+}
+
+func inOrder(entries map[invitation.ID]*invited) []*invited {
+	return slices.SortedFunc(maps.Values(entries), func(v, w *invited) int { return cmp.Compare(v.order, w.order) })
 }
 
 // remembers reports whether there is an invitation that its holder is to be told about.
@@ -190,7 +192,7 @@ func (b *book) remembers(now time.Time) bool {
 
 func (v *invited) forgotten(now time.Time) bool { return now.After(v.Expires.Add(invitationMemory)) }
 
-// replace writes the book with v in the place of what had its id, without the invitations in drop. It is durable when it returns
+// replace writes the book with v in the place of what had its id, or behind all others, and without the invitations in drop. It is durable when it returns
 // nil; otherwise it has not happened for this process. It needs the token.
 func (b *book) replace(v *invited, drop ...invitation.ID) error {
 	b.mu.Lock()
@@ -199,10 +201,15 @@ func (b *book) replace(v *invited, drop ...invitation.ID) error {
 	for _, id := range drop {
 		delete(next, id)
 	}
+	if _, known := next[v.ID]; !known {
+		for _, other := range next {
+			v.order = max(v.order, other.order+1)
+		}
+	}
 	next[v.ID] = v
 	file := bookFile{Version: bookVersion, Invitations: []bookEntry{}}
-	for _, id := range slices.SortedFunc(maps.Keys(next), func(a, b invitation.ID) int { return slices.Compare(a[:], b[:]) }) {
-		file.Invitations = append(file.Invitations, next[id].entry())
+	for _, v := range inOrder(next) {
+		file.Invitations = append(file.Invitations, v.entry())
 	}
 	data, err := wire.EncodeJSON(file)
 	if err != nil {

@@ -187,7 +187,7 @@ func oneWayToVerify(pinned certstore.Fingerprint, verify func(context.Context, I
 func (j *joiner) close() { j.dialer.close() }
 
 func (j *joiner) report(p Progress) {
-	p.Attempt = j.attempts
+	p.Attempt, p.Invited = j.attempts, j.selector != ""
 	if j.cfg.Progress != nil {
 		j.cfg.Progress(p)
 	}

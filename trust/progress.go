@@ -9,7 +9,7 @@ type Stage int
 // The stages of a join.
 const (
 	Connecting Stage = iota + 1 // opening TLS to the initiator
-	Proving                     // both sides prove that they know the passphrase
+	Proving                     // both sides prove that they know the passphrase, or the invitation
 	Waiting                     // proved; waiting for approval, and for this side's person to compare fingerprints
 	Storing                     // approved; the member set is received, checked and made durable
 	Finished                    // joined: the initiator knows that the set is stored here
@@ -38,6 +38,8 @@ type Progress struct {
 	Stage Stage
 	// Attempt counts the handshakes begun, from 1.
 	Attempt int
+	// Invited says that the secret is an invitation's, and not a passphrase.
+	Invited bool
 	// Retry is why a step is being tried again, or nil.
 	Retry error
 	// Initiator is the other side, from Waiting on; zero before, since nothing about it is proved until then.

@@ -73,7 +73,7 @@ func machineDir(t *testing.T, name string) string {
 			require.NoError(t, err)
 			rel, err := filepath.Rel(dir, path)
 			require.NoError(t, err)
-			require.Contains(t, []string{".", "identity", "identity/cert.pem", "identity/key.pem", "trust.jsonl", "trust.lock"}, filepath.ToSlash(rel))
+			require.Contains(t, []string{".", "identity", "identity/cert.pem", "identity/key.pem", "trust.jsonl", "trust.lock", "notes.invitations"}, filepath.ToSlash(rel))
 			return nil
 		}))
 		store, err := certstore.Open(dir, id)

@@ -120,6 +120,10 @@ func (a *audit) leftovers() {
 			a.note("%s: the next key of this machine; its rotation goes on when the daemon runs", path)
 		case entry.Name() == "identity.old":
 			a.note("%s: the former key of this machine; its rotation goes on when the daemon runs", path)
+		case strings.HasPrefix(entry.Name(), "notes."):
+			if info, err := entry.Info(); err == nil && info.Mode().Perm()&0o077 != 0 {
+				a.bad("%s: others may read it, and what it holds lets machines in; chmod 600", path)
+			}
 		case strings.HasPrefix(entry.Name(), "identity.tmp-"), strings.HasPrefix(entry.Name(), "identity.gone-"):
 			a.note("%s: a private key that is not in use; it is destroyed when the daemon starts", path)
 		}

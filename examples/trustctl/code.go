@@ -9,6 +9,7 @@ import (
 	"github.com/microtrust/microtrust/certstore/agekeys"
 	"github.com/microtrust/microtrust/certstore/memberfiles"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 )
 
@@ -59,18 +60,18 @@ func codeOf(err error) code {
 		return codeDone
 	case terminal.IsAny(err, errNotConfirmed, terminal.ErrNoAnswer):
 		return codeNotConfirmed
-	case errors.Is(err, errWrong), errors.As(err, new(*certstore.CorruptError)):
+	case errors.Is(err, errWrong), errors.As(err, new(*certstore.CorruptError)), errors.As(err, new(*trust.BookError)):
 		return codeWrong
 	case errors.Is(err, trust.ErrNotTold):
 		return codeNotTold
 	case errors.Is(err, certstore.ErrLocked):
 		return codeInUse
 	case terminal.IsAny(err, certstore.ErrNotMember, certstore.ErrNotAllowed, certstore.ErrLastMember, certstore.ErrKeepLimit, certstore.ErrNoCluster,
-		certstore.ErrForeignIdentity, errForeign):
+		certstore.ErrForeignIdentity, errForeign, trust.ErrNoCluster, trust.ErrRotating, trust.ErrInvitationLimit, session.ErrInvitationUsed):
 		return codeNotAllowed
 	case errors.As(err, new(*terminal.UsageError)), terminal.IsAny(err, certstore.ErrNoIdentity, certstore.ErrIdentityIncomplete, certstore.ErrIdentity,
 		certstore.ErrPermissions, certstore.ErrForeignFile, certstore.ErrUnknownMember, certstore.ErrNameTaken, agekeys.ErrConfig,
-		memberfiles.ErrFile, fs.ErrNotExist, fs.ErrExist):
+		memberfiles.ErrFile, fs.ErrNotExist, fs.ErrExist, trust.ErrConfig, trust.ErrUnknownInvitation):
 		return codeUsage
 	}
 	return codeFailed
@@ -86,6 +87,8 @@ func explain(err error) string {
 		return text + "\nRun leave again when one can be reached; or export the statements, import them at a member, and run leave -destroy here."
 	case errors.Is(err, certstore.ErrSealed):
 		return text + "\nUse -passphrase-file."
+	case errors.Is(err, trust.ErrRotating):
+		return text + "\nAn invitation names the certificate, so it is made when the daemon has completed the rotation."
 	case errors.Is(err, certstore.ErrNameTaken):
 		return text + "\nSay which one by its full fingerprint; list -json shows it."
 	case errors.Is(err, certstore.ErrLastMember):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 )
@@ -24,6 +25,8 @@ type options struct {
 	keep           string
 	yes            bool
 	destroy        bool
+	life           time.Duration
+	addresses      terminal.Addresses
 	args           []string
 	command        command
 }
@@ -41,9 +44,9 @@ type command struct {
 
 func commands() []command {
 	yes := func(f *flag.FlagSet, o *options) { f.BoolVar(&o.yes, "yes", false, "do not ask") }
+	asJSON := func(f *flag.FlagSet, o *options) { f.BoolVar(&o.json, "json", false, "as JSON") }
 	return []command{
-		{name: "list", arguments: "[-json]", does: "the members", run: (*tool).list,
-			flags: func(f *flag.FlagSet, o *options) { f.BoolVar(&o.json, "json", false, "as one JSON object") }},
+		{name: "list", arguments: "[-json]", does: "the members", run: (*tool).list, flags: asJSON},
 		{name: "history", does: "all statements: who admitted and removed whom, and when", run: (*tool).history},
 		{name: "verify", arguments: "[FILE]", does: "verifies the store's file, or another one, statement by statement", most: 1, run: (*tool).verify},
 		{name: "audit", arguments: "[FILE…]", does: "looks for whatever is wrong; with exported files of other members also whether they are in step", most: -1, run: (*tool).audit},
@@ -58,6 +61,13 @@ func commands() []command {
 				f.BoolVar(&o.destroy, "destroy", false, "destroy the private key also if no other member can be told")
 			}},
 		{name: "rotate", does: "announces a new key of this machine, which the daemon then takes", run: (*tool).rotate},
+		{name: "invite", arguments: "NAME [-life 24h] [-address HOST:PORT,…]", does: "prints an invitation, with which the machine of that name joins without being asked about", least: 1, most: 1, run: (*tool).invite,
+			flags: func(f *flag.FlagSet, o *options) {
+				f.DurationVar(&o.life, "life", 0, "how long it can be used; 0: 24h")
+				f.Var(&o.addresses, "address", "`host:port,…` where this machine is reached, if not where it says")
+			}},
+		{name: "invitations", arguments: "[-json]", does: "the invitations that this machine made, and what became of them", run: (*tool).invitations, flags: asJSON},
+		{name: "revoke", arguments: "ID", does: "takes an invitation back", least: 1, most: 1, run: (*tool).revoke},
 		{name: "export", arguments: "FILE", does: "writes all statements into a new file", least: 1, most: 1, run: (*tool).export},
 		{name: "member-files", arguments: "DIR", does: "makes a directory of member files that of the members, for daemons that read such files", least: 1, most: 1, run: (*tool).memberFiles},
 		{name: "import", arguments: "FILE", does: "takes in the statements of such a file", least: 1, most: 1, run: (*tool).importFile},

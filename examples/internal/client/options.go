@@ -14,6 +14,7 @@ const purpose = `joinclient makes this machine a member of a cluster. On a machi
 
   joinclient -dir DIR -name NAME -server HOST:PORT
   joinclient -dir DIR -name NAME                    searches for joinserver -interface on the network
+  joinclient -dir DIR -name NAME -invitation FILE
   joinclient -dir DIR -name NAME -server HOST:PORT -microcloud -listen ADDRESS:PORT`
 
 // options are what the command line says.
@@ -23,6 +24,7 @@ type options struct {
 	network, find    string
 	advertise        terminal.Addresses
 	passphraseFile   string
+	invitationFile   string
 	hidden           bool
 	fingerprint      certstore.Fingerprint
 	skipFingerprint  bool
@@ -50,6 +52,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.StringVar(&o.find, "find", "", "`name` of the server to take from the search, instead of choosing from a list")
 	flags.Var(&o.advertise, "advertise", "`host:port,…` where this machine will serve members; none: it will not")
 	flags.StringVar(&o.passphraseFile, "passphrase-file", "", "`file` with the passphrase; - is the first line of standard input; none: ask")
+	flags.StringVar(&o.invitationFile, "invitation", "", "`file` with an invitation, which takes the place of server, passphrase and fingerprint; - is the first line of standard input")
 	flags.BoolVar(&o.hidden, "hidden", false, "do not show the passphrase while it is typed")
 	flags.Func("fingerprint", "`fingerprint` of the server in full, compared by program instead of asking", func(text string) (err error) {
 		o.fingerprint, err = certstore.ParseFingerprint(text)
@@ -93,6 +96,9 @@ func (o options) check() error {
 		return nil
 	}
 	pinned := !o.fingerprint.IsZero()
+	if o.invitationFile != "" {
+		return o.checkInvitation()
+	}
 	switch {
 	case o.server != "" && (o.network != "" || o.find != ""):
 		return terminal.Usagef("-interface and -find are about searching; they do not go with -server")
@@ -116,6 +122,18 @@ func (o options) check() error {
 		return terminal.Usagef("-json asks nothing; give -fingerprint (joinserver -print-fingerprint prints it)")
 	}
 	return o.checkMicroCloud()
+}
+
+func (o options) checkInvitation() error {
+	switch {
+	case o.network != "" || o.find != "" || o.passphraseFile != "" || o.hidden || !o.fingerprint.IsZero() || o.skipFingerprint || o.microCloud || o.listen != "" || o.foundCluster:
+		return terminal.Usagef("-invitation says where to join, how, and what to compare; it does not go with flags about that, except -server")
+	case o.server != "" && certstore.CheckAddress(o.server) != nil:
+		return terminal.Usagef("-server: %w", certstore.CheckAddress(o.server))
+	case o.wait < 0 || o.timeout < 0:
+		return terminal.Usagef("-wait and -timeout must not be negative")
+	}
+	return nil
 }
 
 func (o options) checkMicroCloud() error {

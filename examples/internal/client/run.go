@@ -9,6 +9,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/trust"
 )
 
 // Run runs joinclient until it has joined, or failed, or ctx ends, and returns the exit code: one of terminal.Meanings.
@@ -52,20 +53,27 @@ func join(ctx context.Context, o options, screen *terminal.Screen, input *termin
 		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, terminal.ErrTime)
 		defer cancel()
 	}
-	servers, err := servers(ctx, o, screen, input)
-	if err != nil {
-		return err
-	}
 	d := &dialogue{options: o, screen: screen, input: input}
-	attempt := d.microtrust
-	if o.microCloud {
-		attempt = d.microCloud
-	}
-	res, err := attempt(ctx, store, servers)
+	res, err := d.run(ctx, store)
 	d.end()
 	if err != nil {
 		return err
 	}
 	d.welcome(store, res)
 	return nil
+}
+
+// run joins in the way that the command line says.
+func (d *dialogue) run(ctx context.Context, store *certstore.Store) (trust.Result, error) {
+	if d.invitationFile != "" {
+		return d.invited(ctx, store)
+	}
+	servers, err := servers(ctx, d.options, d.screen, d.input)
+	if err != nil {
+		return trust.Result{}, err
+	}
+	if d.options.microCloud {
+		return d.microCloud(ctx, store, servers)
+	}
+	return d.microtrust(ctx, store, servers)
 }

@@ -22,6 +22,9 @@ func (c *console) commands() []command {
 	return []command{
 		{"members", "", "the members, and how each stands to this machine", c.listMembers},
 		{"remove", "NAME|FINGERPRINT none|known", "removes a machine; whom it admitted goes too (none) or stays (known)", c.remove},
+		{"invite", "NAME [HOURS]", "makes an invitation, with which the machine of that name joins without being asked about; for 24 hours if nothing is said", c.makeInvitation},
+		{"invitations", "", "the invitations that this machine made, and what became of them", c.listInvitations},
+		{"revoke", "ID", "takes an invitation back", c.revoke},
 		{"rotate", "", "gives this machine a new key while it serves", c.rotate},
 		{"close", "", "ends the session; the members go on being served", c.close},
 		{"help", "", "this list", c.help},
@@ -36,7 +39,7 @@ func (c *console) command(ctx context.Context, line string) (known bool) {
 			continue
 		}
 		var err error
-		if len(words)-1 != len(strings.Fields(cmd.args)) {
+		if n, most := len(words)-1, len(strings.Fields(cmd.args)); n > most || n < most-strings.Count(cmd.args, "[") {
 			err = fmt.Errorf("it is used like this: %s %s", cmd.name, cmd.args)
 		} else {
 			err = cmd.run(ctx, words[1:])
@@ -152,8 +155,14 @@ func (c *console) news() {
 		}
 	}
 	for m := range now.Members() {
-		if _, ok := before.ByKey(m.Key); !ok && m.Replaces.IsZero() && m.AdmittedBy != own {
+		_, known := before.ByKey(m.Key)
+		switch {
+		case known || !m.Replaces.IsZero():
+		case m.AdmittedBy != own:
 			c.screen.Linef("%s (%s) is a member now.", m.Name, m.Fingerprint.Short())
+		case c.byInvitation(m):
+			c.screen.Linef("%s (%s) is a member now, by invitation.", m.Name, m.Fingerprint.Short())
+			c.screen.Event(terminal.Event{Event: session.EventAdmitted.String(), Name: m.Name, Fingerprint: m.Fingerprint.String()})
 		}
 	}
 }

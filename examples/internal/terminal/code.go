@@ -38,11 +38,11 @@ type Meaning struct {
 func Meanings() []Meaning {
 	return []Meaning{
 		{Done, "joined", "as many joined as -exit-when says; or interrupted after the session"},
-		{Usage, "wrong flags, unusable directory, identity, address or passphrase", "the same"},
+		{Usage, "wrong flags, unusable directory, identity, address, passphrase or invitation", "the same"},
 		{Refused, "wrong passphrase, or something between the machines ends TLS", ""},
 		{NotConfirmed, "wrong fingerprint, or it was not confirmed", ""},
 		{Denied, "denied, or not what the session wants (name, fingerprint, service)", ""},
-		{Ended, "the session expired, was stopped or is full; or -timeout is over", "the session ended before that, or with nobody to serve"},
+		{Ended, "the session expired, was stopped or is full; the invitation is used, revoked, expired or void; or -timeout is over", "the session ended before that, or with nobody to serve"},
 		{Unreachable, "nobody there, no session open, or another protocol", ""},
 		{Failed, "anything else: an invalid reply, a full disk; stored, but not confirmed by the server", "the same"},
 		{Interrupted, "interrupted (Ctrl-C, SIGTERM)", "interrupted while the session was open"},
@@ -89,7 +89,8 @@ func CodeOf(err error) Code {
 		return NotConfirmed
 	case IsAny(err, trust.ErrRefused, trust.ErrAttemptsUsed):
 		return Refused
-	case IsAny(err, session.ErrExpired, session.ErrStopped, session.ErrLimitReached, session.ErrExhausted, session.ErrClosed):
+	case IsAny(err, session.ErrExpired, session.ErrStopped, session.ErrLimitReached, session.ErrExhausted, session.ErrClosed,
+		session.ErrInvitationUsed, session.ErrInvitationRevoked, session.ErrInvitationExpired, session.ErrInvitationVoid):
 		return Ended
 	case IsAny(err, session.ErrDenied, session.ErrUnwantedName, session.ErrUnwantedFingerprint, session.ErrServiceMismatch,
 		session.ErrNameConflict, session.ErrSuperseded, session.ErrInvalid, session.ErrRemoved, trust.ErrAlreadyOffered):
@@ -112,7 +113,7 @@ func End(stderr io.Writer, program string, screen *Screen, err error) int {
 
 // Explain returns the error in a sentence for a person, with what to do about it where that helps.
 func Explain(err error) string {
-	text := strings.NewReplacer(": trust: ", ": ", ": session: ", ": ", ": certstore: ", ": ", ": unattended: ", ": ").Replace(": " + err.Error())[2:]
+	text := strings.NewReplacer(": trust: ", ": ", ": session: ", ": ", ": certstore: ", ": ", ": unattended: ", ": ", ": invitation: ", ": ").Replace(": " + err.Error())[2:]
 	switch {
 	case IsAny(err, trust.ErrUnconfirmed): // whatever came after it
 		return text
@@ -122,6 +123,8 @@ func Explain(err error) string {
 		return "this machine was removed from the cluster, and its key cannot come back\nWith another -dir it is a new machine, which can join."
 	case IsAny(err, certstore.ErrNotMember):
 		return text + "\nIt was removed, or has left. With another -dir it is a new machine, which can join."
+	case IsAny(err, ErrInvitation):
+		return text + "\nIf nothing else is wrong, ask for another one where it was made."
 	case IsAny(err, trust.ErrRefused):
 		return text + "\nCompare the passphrase with the other screen, word by word, and try again."
 	case IsAny(err, trust.ErrNoSession):

@@ -14,7 +14,7 @@ import (
 )
 
 // maxLine is the longest line that is read, in bytes.
-const maxLine = 4096
+const maxLine = 16 << 10
 
 // ErrNoAnswer is returned when a question is open and standard input has ended.
 var ErrNoAnswer = errors.New("standard input ended before the answer")

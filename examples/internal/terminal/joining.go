@@ -15,6 +15,10 @@ func Joining(screen *Screen, waiting *Waiting, address string, p trust.Progress)
 		screen.Event(Event{Event: "retrying", Address: address, Reason: p.Retry.Error()})
 		return
 	}
+	secret := "passphrase"
+	if p.Invited {
+		secret = "invitation"
+	}
 	e := Event{Address: address, Name: p.Initiator.Name}
 	if p.Stage >= trust.Waiting {
 		e.Fingerprint = p.Initiator.Fingerprint.String()
@@ -25,14 +29,14 @@ func Joining(screen *Screen, waiting *Waiting, address string, p trust.Progress)
 		waiting.For("connecting to " + address)
 	case trust.Proving:
 		e.Event = "proving"
-		waiting.For("proving the passphrase")
+		waiting.For("proving the " + secret)
 	case trust.Waiting:
 		if p.Initiator.Name == "" { // MicroCloud-1.0: it proves itself when it approves
 			waiting.For("waiting for approval at " + address)
 			return
 		}
 		e.Event = "waiting"
-		screen.Linef("%s knows the passphrase.", p.Initiator.Name)
+		screen.Linef("%s knows the %s.", p.Initiator.Name, secret)
 		waiting.For("waiting for approval on " + p.Initiator.Name)
 	case trust.Storing:
 		e.Event = "storing"

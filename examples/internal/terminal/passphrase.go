@@ -26,7 +26,7 @@ func readSecret(ctx context.Context, path string, in *Input) (string, error) {
 	if path == "-" {
 		text, err := in.Line(ctx, time.Time{})
 		if err != nil {
-			return "", fmt.Errorf("reading the passphrase: %w", err)
+			return "", fmt.Errorf("reading standard input: %w", err)
 		}
 		return text, nil
 	}
