@@ -223,6 +223,7 @@ func TestRotationMakesInvitationsVoid(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, first.svc.Rotate(t.Context()))
 	require.Equal(t, trust.InvitationVoid, first.status(inv.ID).State)
+	require.Contains(t, log.text.String(), "an invitation is void")
 	require.Equal(t, trust.InvitationUsed, first.status(used.ID).State)
 	second := newMachine(t, "micro02")
 	_, err = second.accept(inv)

@@ -136,6 +136,11 @@ func (s *Service) switchIdentity(ctx context.Context) error {
 	for _, c := range s.strangers.Expire(time.Now(), 0) {
 		c.Close() // it was shown the former certificate, and must not begin a join with that
 	}
+	for _, st := range s.Invitations() {
+		if st.State == InvitationVoid {
+			s.log.Warn("an invitation is void, since the certificate that it names was replaced", "id", st.ID, "name", st.Name)
+		}
+	}
 	return nil
 }
 
