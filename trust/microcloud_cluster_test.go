@@ -48,16 +48,13 @@ func TestMicroCloudCluster(t *testing.T) {
 	require.Eventually(t, func() bool { return open.Joiners()[1].State == session.StateJoined }, time.Minute, time.Millisecond)
 }
 
-// TestMicroCloudBothDecide: the person there approves, the one here compares, and each can say no.
+// TestMicroCloudBothDecide: the person there approves, and then the one here compares.
 func TestMicroCloudBothDecide(t *testing.T) {
 	for reason, row := range map[string]struct {
-		approve bool
-		verify  error
-		want    error
+		verify, want error
 	}{
-		"denied there":       {approve: false, want: session.ErrDenied},
-		"not confirmed here": {approve: true, verify: errors.New("no"), want: trust.ErrNotVerified},
-		"both agree":         {approve: true},
+		"not confirmed here": {errors.New("no"), trust.ErrNotVerified},
+		"both agree":         {},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			first, open, m := olderFounder(t, older(), session.Config{})
@@ -71,18 +68,14 @@ func TestMicroCloudBothDecide(t *testing.T) {
 			require.Equal(t, second.store.Identity().Fingerprint(), o.Fingerprint)
 			require.Equal(t, []string{second.addr}, o.Offer.Intent.Addresses)
 			require.Empty(t, shown, "the initiator has not authenticated itself yet")
-			if row.approve {
-				require.NoError(t, open.Approve(t.Context(), o.ID))
-			} else {
-				require.NoError(t, open.Deny(o.ID, "not today"))
-			}
+			require.NoError(t, open.Approve(t.Context(), o.ID))
 			_, err := j.end()
 			if row.want != nil {
 				require.ErrorIs(t, err, row.want)
 				require.Zero(t, second.store.Snapshot().Len())
 				require.Eventually(t, func() bool {
 					now, _ := open.Lookup(o.ID)
-					return now.State == session.StateDenied || now.Away && errors.Is(now.Cause, session.ErrAborted)
+					return now.Away && errors.Is(now.Cause, session.ErrAborted)
 				}, time.Minute, time.Millisecond)
 				return
 			}
@@ -106,10 +99,7 @@ func TestMicroCloudEndsReachTheJoiner(t *testing.T) {
 		exact string
 	}{
 		"stopped":              {end: func(s *session.Session) { s.Close(&session.StoppedError{Reason: "closing time"}) }, want: session.ErrStopped, exact: "closing time"},
-		"expired":              {end: func(s *session.Session) { s.Close(session.ErrExpired) }, want: session.ErrExpired},
-		"another service":      {cfg: session.Config{Services: map[string]string{"ceph": "19"}}, want: session.ErrServiceMismatch, exact: "ceph"},
 		"unwanted name":        {cfg: session.Config{WantNames: []string{"micro09"}}, want: session.ErrUnwantedName},
-		"wrong passphrase":     {typed: func(*session.Session) string { return "another" }, want: trust.ErrRefused},
 		"the other protocol's": {typed: func(s *session.Session) string { return s.Passphrase().Reveal() }, want: trust.ErrRefused},
 		"closed to this":       {},
 	} {

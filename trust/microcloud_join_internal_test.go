@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,6 +51,19 @@ func TestMicroCloudJoinDoesNotWaitForEver(t *testing.T) {
 		require.ErrorIs(t, err, session.ErrExpired)
 		require.Equal(t, 62*time.Minute, time.Since(begin))
 	})
+}
+
+// TestMicroCloudPassphraseIsGuessed: a joiner does not stand any number of wrong confirmations.
+func TestMicroCloudPassphraseIsGuessed(t *testing.T) {
+	j := &microcloudJoiner{confirmed: make(chan confirmation, 1), ended: make(chan error, 1)}
+	for total := range int64(j.secret().budget) {
+		j.wrongProof(total, netip.Addr{})
+		require.Empty(t, j.ended)
+	}
+	require.EqualValues(t, 10, j.secret().budget)
+	j.wrongProof(10, netip.Addr{})
+	_, err := j.await(t.Context())
+	require.ErrorIs(t, err, session.ErrExhausted)
 }
 
 // TestReasonsTravel: what an initiator of ours says at the end is the error of every way to join; what others say is a reason.
