@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -8,6 +9,31 @@ import (
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
 )
+
+// TestReachIsAboutItsOwnCalls: a member that calls and cannot be called is not reached.
+func TestReachIsAboutItsOwnCalls(t *testing.T) {
+	m := cluster(t, 2)
+	m[0].down()
+	require.Equal(t, trust.MemberUnreachable, m[1].svc.Reach(t.Context())[0].State)
+	m[1].down()
+	m[0].up(trust.Config{Sync: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := make(chan struct{})
+	go func() { // micro02, who is down, calls micro01 all the time
+		defer close(calls)
+		for ctx.Err() == nil {
+			m[1].svc.Reach(ctx)
+		}
+	}()
+	require.Eventually(t, func() bool { return m[0].svc.Status()[0].State == trust.MemberInStep }, 30*time.Second, time.Millisecond)
+	for range 20 {
+		st := m[0].svc.Reach(t.Context())[0]
+		require.Equal(t, trust.MemberUnreachable, st.State)
+		require.Error(t, st.Err)
+	}
+	cancel()
+	<-calls
+}
 
 // TestReach: everybody is called at once, also who is left alone for having failed, and whoever answers is in step.
 func TestReach(t *testing.T) {

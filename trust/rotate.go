@@ -72,12 +72,25 @@ func (s *Service) rotate(ctx context.Context) error {
 func (s *Service) tellAll(ctx context.Context, within time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	s.tellEach(limited)
+	return context.Cause(ctx)
+}
+
+// tellEach returns what tell says, by the member's name.
+func (s *Service) tellEach(ctx context.Context) map[string]error {
 	var all sync.WaitGroup
+	var mu sync.Mutex
+	outcomes := map[string]error{}
 	for _, name := range s.callable(s.store.Snapshot()) {
-		all.Go(func() { _ = s.tell(limited, name, nil) }) // how it went is in the contacts
+		all.Go(func() {
+			err := s.tell(ctx, name, nil)
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[name] = err
+		})
 	}
 	all.Wait()
-	return context.Cause(ctx)
+	return outcomes
 }
 
 // tell makes one member equal, as long as it answers, and says why it is not if it is not.

@@ -69,12 +69,30 @@ func (s *Service) Status() []MemberStatus {
 	return out
 }
 
-// Reach exchanges once with every other member now, with all at the same time, and returns how each stands after that, as
-// [Service.Status] does. Run leaves members that fail alone for a while; Reach does not. It waits for those that hang, 15 s at
-// most or until ctx ends; of whom it gave up with ctx, nothing new is known.
+// Reach exchanges once with every other member now, with all at the same time, and returns what came of that: State and Err are
+// those of these very exchanges, whoever else has called meanwhile. Of a member that cannot be called, because it has
+// published no address or shares its name, they are those of [Service.Status].
+//
+// Run leaves members that fail alone for a while; Reach does not. It waits for those that hang until ctx ends, and 16 s at most.
 func (s *Service) Reach(ctx context.Context) []MemberStatus {
-	_ = s.tellAll(ctx, roundTime+time.Second) // past the end of a round that hangs, so that it is noted
-	return s.Status()
+	ctx, cancel := context.WithTimeout(ctx, roundTime+time.Second) // past the end of a round that hangs, so that it is noted
+	defer cancel()
+	outcomes := s.tellEach(ctx)
+	all := s.Status()
+	for i := range all {
+		st := &all[i]
+		err, called := outcomes[st.Member.Name]
+		switch {
+		case !called:
+		case err == nil:
+			st.State, st.Err = MemberInStep, nil
+		case reached(err):
+			st.State, st.Err = MemberBehind, err
+		default:
+			st.State, st.Err = MemberUnreachable, err
+		}
+	}
+	return all
 }
 
 // Standing returns nil as long as this machine is a member that has been in contact with most of the cluster lately.

@@ -25,8 +25,8 @@
 //
 // # How it ends
 //
-// A machine has met another one when that is a member, has published where it is reached, and both had the same statements in
-// an exchange. Each that has met all others says so in its profile (attribute "unattended"), and nobody ends well before
+// A machine has met another one when that is a member, and has been called where it says that it is reached, and both had the
+// same statements then. Each that has met all others says so in its profile (attribute "unattended"), and nobody ends well before
 // everybody has said so. A machine that dies in the middle has not, so every other one names it. One that gives up says so
 // too, and is not taken for dead by those that started later.
 //

@@ -18,6 +18,12 @@ var (
 	ErrPermissions = errors.New("unattended: others can read the passphrase")
 )
 
+// What becomes Missing.Err.
+var (
+	errNotFound = errors.New("unattended: the initiator was not found on the network") // no answer to a search
+	errSilent   = errors.New("it does not answer in time")                             // a member that hangs
+)
+
 // FileError says what in the file breaks which rule: file, line, field, rule. From [Parse] and [Load]. It never contains a
 // value of the file.
 type FileError = strictyaml.Error
@@ -67,7 +73,7 @@ func (w Why) String() string {
 type Missing struct {
 	Name     string    // of the machine, as the file has it
 	Why      Why       // as far as this machine knows
-	LastSeen time.Time // for Unreached: when it last answered or called; zero: never
+	LastSeen time.Time // for Unreached: when it last answered or called; zero: this machine has never reached it
 	Err      error     // what is known beyond Why; may be nil. Texts in it that came from the machine are cleaned
 }
 

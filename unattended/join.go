@@ -88,9 +88,6 @@ func (r *run) at(address string, err error) error {
 	return fmt.Errorf("%s: %w", address, err)
 }
 
-// errNotFound says that the initiator did not answer a search.
-var errNotFound = errors.New("unattended: the initiator was not found on the network")
-
 // joinFound searches the link for the initiator, and joins with whoever answers by its name. Who that is, the join decides; a
 // machine that answers in the initiator's place gets one attempt for each of its addresses.
 func (r *run) joinFound(ctx context.Context, attempts *ratelimit.Attempts, refused map[string]bool) error {

@@ -141,8 +141,11 @@ func (m *machine) run(ctx context.Context) <-chan outcome {
 func (m *machine) runWith(ctx context.Context, part unattended.Machine) <-chan outcome {
 	m.t.Helper()
 	plan := m.site.plan()
-	plan.SetPace(200 * time.Millisecond)
-	part.Store, part.Service, part.Addresses, part.Progress = m.store, m.svc, []string{m.site.addr[m.name]}, m.note
+	plan.SetPace(300 * time.Millisecond)
+	part.Store, part.Service, part.Progress = m.store, m.svc, m.note
+	if part.Addresses == nil {
+		part.Addresses = []string{m.site.addr[m.name]}
+	}
 	done := make(chan outcome, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(m.dead, cancel)

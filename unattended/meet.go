@@ -20,17 +20,19 @@ func (r *run) pace() time.Duration {
 	return max(r.plan.pace, time.Duration(len(r.plan.members))*r.plan.pace/10)
 }
 
-// silence is how long a machine that has not said that it has met all may be silent before it counts as not reached: longer
-// than it takes to begin a round while an earlier one waits for a machine that hangs.
-func (r *run) silence() time.Duration { return 5 * r.pace() }
+// call is one round: it calls every member at once, and waits a while for those that hang.
+func (r *run) call(ctx context.Context) []trust.MemberStatus {
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*r.pace(), errSilent)
+	defer cancel()
+	return r.service.Reach(ctx)
+}
 
 // meet returns when every machine of the plan has said that it has met all others. This one says so as soon as it has.
 func (r *run) meet(ctx context.Context) error {
 	changes := r.watch(ctx)
-	reached := make(chan struct{})
+	reached := make(chan []trust.MemberStatus)
 	next := time.After(0)
 	for {
-		r.look()
 		if r.complete() {
 			r.reportMissing([]Missing{})
 			return nil
@@ -42,14 +44,15 @@ func (r *run) meet(ctx context.Context) error {
 		case <-changes:
 		case ev := <-r.events:
 			r.heard(ev)
-		case <-reached:
+		case statuses := <-reached:
+			r.look(statuses)
 			next = time.After(r.pace())
 		case <-next:
-			next = time.After(3 * r.pace()) // the others are not to wait for one that hangs
+			next = nil
 			r.background.Go(func() {
-				r.service.Reach(ctx)
+				statuses := r.call(ctx)
 				select {
-				case reached <- struct{}{}:
+				case reached <- statuses:
 				case <-ctx.Done():
 				}
 			})
@@ -89,9 +92,10 @@ func (r *run) watch(ctx context.Context) <-chan struct{} {
 	return changes
 }
 
-// look notes whom this machine has met.
-func (r *run) look() {
-	for _, st := range r.service.Status() {
+// look notes whom this machine has met in a round, and whom not and why.
+func (r *run) look(statuses []trust.MemberStatus) {
+	for _, st := range statuses {
+		r.failures[st.Member.Key] = st.Err
 		if st.State == trust.MemberInStep && st.Member.HasProfile {
 			r.met[st.Member.Key] = true
 		}

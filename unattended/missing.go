@@ -2,7 +2,6 @@ package unattended
 
 import (
 	"slices"
-	"time"
 
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
@@ -38,8 +37,10 @@ func (r *run) missing() []Missing {
 			m.Why = Unconfirmed
 		case r.says(member, saysGaveUp):
 			m.Why = GaveUp
-		case !r.met[member.Key] || st.State == trust.MemberUnreachable || time.Since(st.LastSeen) > r.silence():
-			m.Why, m.LastSeen, m.Err = Unreached, st.LastSeen, st.Err
+		case !r.met[member.Key]:
+			m.Why, m.Err = Unreached, r.failures[member.Key]
+		case r.failures[member.Key] != nil || st.State == trust.MemberUnreachable:
+			m.Why, m.LastSeen, m.Err = Unreached, st.LastSeen, r.failures[member.Key]
 		default:
 			m.Why = NotMet
 		}

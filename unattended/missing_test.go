@@ -45,7 +45,10 @@ func TestDeadMachineIsNamed(t *testing.T) {
 	require.Equal(t, []string{"micro03 is a member and was not reached", "micro04 has never been seen"}, listed(err.Missing))
 	require.Regexp(t, `^the test has seen enough; missing of 4 machines: micro03 is a member and was not reached since \d\d:\d\d:\d\d: .*refused.*; micro04 has never been seen$`, err.Error())
 	m1.stop()
-	m2.awaitMissing("micro03 is a member and was not reached", "micro04 is no member")
+	require.Eventually(t, func() bool { // that m1 is not there any more
+		first := m2.svc.Status()[0]
+		return first.Member.Name == "micro01" && first.State == trust.MemberUnreachable
+	}, 30*time.Second, 5*time.Millisecond)
 	end2()
 	require.Equal(t, []string{"micro03 is a member and was not reached", "micro04 is no member"}, listed(missing(t, done2).Missing))
 }
@@ -76,6 +79,26 @@ func TestHangingMachineIsNamed(t *testing.T) {
 	end()
 	require.Len(t, missing(t, done1).Missing, 1)
 	require.Len(t, missing(t, done2).Missing, 1)
+}
+
+// TestWrongAddressIsNoticed: a machine that calls the others and cannot be called where it says is not in place.
+func TestWrongAddressIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3, skip)
+	ctx, end := enough(t)
+	m1, m2, m3 := s.start("micro01"), s.start("micro02"), s.start("micro03")
+	done1, done2 := m1.run(ctx), m2.run(ctx)
+	done3 := m3.runWith(ctx, unattended.Machine{Addresses: []string{freeAddress(t)}})
+	m3.awaitMissing("micro01 is a member and has not met all others", "micro02 is a member and has not met all others")
+	m1.awaitMissing("micro03 is a member and was not reached")
+	m2.awaitMissing("micro03 is a member and was not reached")
+	end()
+	for _, done := range []<-chan outcome{done1, done2} {
+		err := missing(t, done)
+		require.Equal(t, []string{"micro03 is a member and was not reached"}, listed(err.Missing))
+		require.ErrorContains(t, err, "refused")
+	}
+	missing(t, done3)
 }
 
 // TestTimeIsOver: a machine whose initiator is not there names it, and the initiator names who never came.
@@ -210,6 +233,7 @@ func TestNameOfAnother(t *testing.T) {
 	ctx, end := enough(t)
 	m1, m2 := s.start("micro01"), s.start("micro02")
 	done1, done2 := m1.run(ctx), m2.run(ctx)
+	m1.awaitMissing("micro03 has never been seen")
 	m2.awaitMissing("micro03 is no member")
 	s.addr["micro02"] = freeAddress(t)
 	impostor := s.startIn(filepath.Join(t.TempDir(), "other"), "micro02")
@@ -249,6 +273,33 @@ func TestRunAgain(t *testing.T) {
 	m2.stop()
 	m3.stop()
 	require.NoError(t, ended(t, m1.run(t.Context())).err, "it was complete")
+}
+
+// TestGivingUpIsTakenBack: what a machine says of itself when it gives up is true until it is started again.
+func TestGivingUpIsTakenBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3, skip)
+	ctx, end := enough(t)
+	m1, m2 := s.start("micro01"), s.start("micro02")
+	done1 := m1.run(ctx)
+	ctx2, end2 := enough(t)
+	done2 := m2.run(ctx2)
+	m2.awaitMissing("micro03 is no member")
+	says := func(want string) {
+		require.Eventually(t, func() bool {
+			m, err := m1.store.Snapshot().ByName("micro02")
+			_, said, _ := strings.Cut(m.Attributes["unattended"], " ")
+			return err == nil && said == want
+		}, 30*time.Second, 5*time.Millisecond)
+	}
+	end2()
+	missing(t, done2)
+	says("gave up")
+	done2 = m2.run(ctx)
+	says("")
+	end()
+	missing(t, done1)
+	missing(t, done2)
 }
 
 // TestWithoutEffect: what cannot work is refused before anything happens.

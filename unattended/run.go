@@ -85,6 +85,7 @@ type run struct {
 	initiates  bool
 	session    atomic.Pointer[session.Session] // the newest one; nil where none is opened
 	met        map[certstore.KeyID]bool
+	failures   map[certstore.KeyID]error // of the newest calls
 	reported   []Missing
 	joinErr    error // why the join has not succeeded yet
 	events     chan session.Event
@@ -115,7 +116,7 @@ func (p *Plan) begin(m Machine) (*run, error) {
 	}
 	r := &run{
 		plan: p, machine: m, store: m.Store, service: m.Service, name: name, initiates: p.initiates(name, m.Addresses),
-		met: map[certstore.KeyID]bool{}, events: make(chan session.Event), failed: make(chan error, 1),
+		met: map[certstore.KeyID]bool{}, failures: map[certstore.KeyID]error{}, events: make(chan session.Event), failed: make(chan error, 1),
 	}
 	if have := m.Store.Identity(); !me.Fingerprint.IsZero() && !r.holds(me.Fingerprint, have.KeyID()) {
 		return nil, fmt.Errorf("%w: this machine's certificate is %v, and the file has another fingerprint for %s", ErrConfig, have.Fingerprint(), name)
