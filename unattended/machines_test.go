@@ -3,6 +3,7 @@ package unattended_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -106,7 +107,7 @@ func (s *site) startIn(dir, name string) *machine {
 	require.NoError(t, err)
 	mux := http.NewServeMux()
 	mux.Handle(trust.MemberPath, m.svc.Handler())
-	server := &http.Server{Handler: mux}
+	server := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	require.NoError(t, m.svc.Attach(server))
 	ln, err := net.Listen("tcp", s.addr[name])
 	require.NoError(t, err)

@@ -40,7 +40,10 @@ func (r *run) missing() []Missing {
 		case !r.met[member.Key]:
 			m.Why, m.Err = Unreached, r.failures[member.Key]
 		case r.failures[member.Key] != nil || st.State == trust.MemberUnreachable:
-			m.Why, m.LastSeen, m.Err = Unreached, st.LastSeen, r.failures[member.Key]
+			m.Why, m.LastSeen, m.Err = Unreached, st.LastSeen, st.Err
+			if failure := r.failures[member.Key]; failure != nil {
+				m.Err = failure
+			}
 		default:
 			m.Why = NotMet
 		}
@@ -76,7 +79,7 @@ func (r *run) unadmitted(name string) (Why, error) {
 
 // reportMissing reports who is missing when that is news.
 func (r *run) reportMissing(now []Missing) {
-	same := func(a, b Missing) bool { return a.Name == b.Name && a.Why == b.Why }
+	same := func(a, b Missing) bool { return a.Name == b.Name && a.Why == b.Why && (a.Err == nil) == (b.Err == nil) }
 	if r.reported == nil || !slices.EqualFunc(r.reported, now, same) {
 		r.reported = now
 		r.report(Progress{Missing: now})
