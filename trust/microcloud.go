@@ -20,7 +20,7 @@ import (
 // (docs/microcloud.md). The zero value is off in both: then nothing of TLS and of the server's handlers changes.
 type MicroCloudRoles struct {
 	Initiator bool // [Service.OpenMicroCloud] works
-	Joiner    bool // this machine can wait for the confirmation of an initiator
+	Joiner    bool // [Service.JoinMicroCloud] works
 }
 
 // MicroCloudConfig says how an open session takes joiners that speak MicroCloud-1.0. It is copied.

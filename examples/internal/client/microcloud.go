@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -73,7 +74,7 @@ func serve(store *certstore.Store, service *trust.Service, listener net.Listener
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong would disturb the dialogue
 	}
 	if err := service.Attach(server); err != nil {
-		return nil, err
+		return nil, errors.Join(err, listener.Close())
 	}
 	ended := make(chan struct{})
 	go func() {
