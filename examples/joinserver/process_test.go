@@ -61,6 +61,7 @@ func TestProcesses(t *testing.T) {
 	bin := programs(t)
 	t.Run("script of the README", func(t *testing.T) { testScript(t, bin) })
 	t.Run("signals", func(t *testing.T) { testSignals(t, bin) })
+	t.Run("invitation", func(t *testing.T) { testInvitation(t, bin) })
 	t.Run("MicroCloud-1.0", func(t *testing.T) { testMicroCloud(t, bin) })
 }
 
