@@ -27,14 +27,15 @@ func holders(t *testing.T) (all []any, secrets []string) {
 	s.secret = supplied.Secret()
 	random, err := hmacauth.RandomSecret(nil)
 	require.NoError(t, err)
+	invited := hmacauth.InvitationSecret([16]byte([]byte("an invited secre")))
 	initiator, _, err := hmacauth.NewInitiator(s.secret, s.handshake, nil)
 	require.NoError(t, err)
 	ours, theirs := meet(t, s, s)
 	all = []any{
-		generated, &generated, supplied, &supplied, supplied.Secret(), random, &random,
+		generated, &generated, supplied, &supplied, supplied.Secret(), random, &random, invited, &invited,
 		initiator, *initiator, ours, *ours, theirs, *theirs,
 	}
-	raw := [][]byte{[]byte(supplied.Reveal()), random.PRS()[len(random.PRS())-32:]}
+	raw := [][]byte{[]byte("an invited secre"), []byte(supplied.Reveal()), random.PRS()[len(random.PRS())-32:]}
 	for _, word := range append(strings.Fields(generated.Reveal()), "quartz", "walnut") {
 		raw = append(raw, []byte(word+" "), []byte(" "+word))
 	}
@@ -74,7 +75,7 @@ func TestSecretsAreNotPrintedLoggedOrEncoded(t *testing.T) {
 		_, err = holder.(interface{ MarshalBinary() ([]byte, error) }).MarshalBinary()
 		require.ErrorIs(t, err, redact.ErrSecret)
 	}
-	require.Len(t, all, 13)
+	require.Len(t, all, 15)
 	require.GreaterOrEqual(t, looked, 13*5*130)
 	require.GreaterOrEqual(t, len(secrets), 50)
 }

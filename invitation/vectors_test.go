@@ -27,30 +27,38 @@ type content struct {
 	Name        string   `json:"name"`
 	Expires     uint64   `json:"expires"`
 	Addresses   []string `json:"addresses"`
+	PRS         string   `json:"prs"` // what enters the key exchange
+}
+
+// fieldsOf is the document's encoding of fields.
+func fieldsOf(fields ...[]byte) []byte {
+	var out []byte
+	for _, b := range fields {
+		out = append(binary.BigEndian.AppendUint32(out, uint32(len(b))), b...)
+	}
+	return out
 }
 
 // encode is the document's format a second time.
 func (c content) encode(t testing.TB) []byte {
 	t.Helper()
-	var out bytes.Buffer
-	field := func(b []byte) {
-		out.Write(binary.BigEndian.AppendUint32(nil, uint32(len(b))))
-		out.Write(b)
-	}
-	number := func(n uint64) { field(binary.BigEndian.AppendUint64(nil, n)) }
-	field([]byte("microtrust/2 invitation"))
+	number := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+	fields := [][]byte{[]byte("microtrust/2 invitation")}
 	for _, digits := range []string{c.ID, c.Secret, c.Fingerprint, c.Cluster} {
-		b, err := hex.DecodeString(digits)
-		require.NoError(t, err)
-		field(b)
+		fields = append(fields, unhex(t, digits))
 	}
-	field([]byte(c.Name))
-	number(c.Expires)
-	number(uint64(len(c.Addresses)))
+	fields = append(fields, []byte(c.Name), number(c.Expires), number(uint64(len(c.Addresses))))
 	for _, a := range c.Addresses {
-		field([]byte(a))
+		fields = append(fields, []byte(a))
 	}
-	return out.Bytes()
+	return fieldsOf(fields...)
+}
+
+func unhex(t testing.TB, digits string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(digits)
+	require.NoError(t, err)
+	return b
 }
 
 func wrap(data []byte) string {
@@ -62,6 +70,7 @@ func sample() content {
 	return content{
 		ID: strings.Repeat("01", 16), Secret: strings.Repeat("02", 16), Fingerprint: strings.Repeat("03", 32), Cluster: strings.Repeat("04", 32),
 		Name: "micro02", Expires: 1_800_000_000, Addresses: []string{"10.0.0.1:9443"},
+		PRS: hex.EncodeToString(fieldsOf([]byte("microtrust/2 secret"), []byte("invitation"), bytes.Repeat([]byte{2}, 16))),
 	}
 }
 

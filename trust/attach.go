@@ -17,7 +17,7 @@ import (
 // Attach makes srv serve members, and joiners while something is open:
 //
 //   - srv.TLSConfig becomes TLS 1.3 with this machine's identity. A peer must show the certificate of a current member;
-//     one that is not passes the TLS handshake only with the join protocol's ALPN, and only while a session is open, or
+//     one that is not passes the TLS handshake only with the join protocol's ALPN, and only while a session is open or an invitation remembered, or
 //     with that of introductions.
 //   - Connections with that ALPN are served by the join handler alone, so that no handler of srv ever sees a stranger. The
 //     same holds for introductions, by which members that lost sight of each other prove themselves: another ALPN, another

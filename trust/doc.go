@@ -1,5 +1,5 @@
 // Package trust is the hall of microtrust: it puts the rooms together so that machines come to trust each other over a
-// network. A [Service] attaches to a daemon's http.Server and answers joiners while a trust session is open; [Join] is the
+// network. A [Service] attaches to a daemon's http.Server and answers joiners while a trust session or an invitation is open; [Join] is the
 // other side's one call.
 //
 // On the machine that is in the cluster:
@@ -22,7 +22,7 @@
 //
 // The network belongs to the attacker. Nothing that crosses it lets anybody test a guess of the passphrase offline; an
 // active attacker tests one guess per exchange, and both sides count. A certificate that is no member's gets through TLS
-// only with the join protocol's own ALPN and only while a session is open, and then reaches the join handler and nothing
+// only with the join protocol's own ALPN and only while a session is open or an invitation remembered, and then reaches the join handler and nothing
 // else of the daemon; or with that of introductions, by which members that lost sight of each other prove themselves with
 // signed statements, and everybody else learns nothing. Strangers get one and the same refusal for every reason. What a
 // joiner receives is checked whole before anything is stored. See docs/threat-model.md for what is not guaranteed.
