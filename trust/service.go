@@ -112,7 +112,9 @@ func NewService(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: Attempts: %w", ErrConfig, err)
 	}
-	deriver, err := microcloud.NewDeriver(microcloud.DeriverConfig{})
+	// One derivation at a time: with two, a crowd of strangers on a slow machine made a process hold 200 MiB, and since each has
+	// four threads, two are no faster there.
+	deriver, err := microcloud.NewDeriver(microcloud.DeriverConfig{Parallel: 1})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}

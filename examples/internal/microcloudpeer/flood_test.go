@@ -1,3 +1,7 @@
+//go:build linux && !race
+
+// It reads /proc and needs all of 127.0.0.0/8; the race detector takes memory of its own.
+
 package microcloudpeer
 
 import (
@@ -11,7 +15,6 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -45,9 +48,6 @@ func (p *program) peakMemory() int {
 // TestMemoryUnderAFlood: a hundred strangers at once, each from a network of its own, make joinserver derive without a pause. What
 // it holds stays bounded, and machines that speak microtrust/2 join meanwhile.
 func TestMemoryUnderAFlood(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("reads /proc, and needs all of 127.0.0.0/8")
-	}
 	derivations := enough
 	if text := os.Getenv(floodVariable); text != "" {
 		var err error
