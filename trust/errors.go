@@ -73,7 +73,8 @@ var (
 	// but has not heard that the initiator knows. Joining again completes it.
 	ErrUnconfirmed = errors.New("trust: the member set is stored, but the initiator has not confirmed it (joining again completes it)")
 	// ErrAttemptsUsed says that this machine has sent its proof of this passphrase too often without a verified answer.
-	// Whoever answers can test one guess with each, so it stops.
+	// Whoever answers can test one guess with each, so it stops. From [Service.JoinMicroCloud] also when this machine got too
+	// many wrong confirmations.
 	ErrAttemptsUsed = errors.New("trust: too many attempts with this passphrase without a verified answer; open a new session with a new passphrase")
 	// ErrNotVerified wraps what JoinConfig.Verify returned.
 	ErrNotVerified = errors.New("trust: the initiator's fingerprint was not confirmed")

@@ -76,7 +76,7 @@ func (s *Service) JoinMicroCloud(ctx context.Context, address string, cfg MicroC
 	if err := s.beginMicrocloudJoin(j); err != nil {
 		return Result{}, err
 	}
-	defer s.endMicrocloudJoin()
+	defer s.endMicrocloudJoin(j)
 	res, err := j.run(ctx)
 	switch {
 	case err == nil:

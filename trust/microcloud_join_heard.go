@@ -11,8 +11,13 @@ import (
 	"github.com/microtrust/microtrust/session"
 )
 
-// beginMicrocloudJoin makes the endpoints of this format those of a join.
+// beginMicrocloudJoin makes the endpoints of this format those of a join, unless no confirmation could come any more because an
+// earlier join has seen too many wrong ones.
 func (s *Service) beginMicrocloudJoin(j *microcloudJoiner) error {
+	secret := j.secret()
+	if s.attempts.Wrong(s.attempts.Name(secret.passphrase.Tag)) >= int64(secret.budget) {
+		return ErrAttemptsUsed
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -25,7 +30,8 @@ func (s *Service) beginMicrocloudJoin(j *microcloudJoiner) error {
 	return nil
 }
 
-func (s *Service) endMicrocloudJoin() {
+func (s *Service) endMicrocloudJoin(j *microcloudJoiner) {
+	s.attempts.Retire(s.attempts.Name(j.cfg.Passphrase.Tag))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mcJoiner = nil

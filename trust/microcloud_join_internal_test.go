@@ -14,6 +14,7 @@ import (
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 	"github.com/microtrust/microtrust/internal/wire"
+	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/session"
 	"github.com/stretchr/testify/require"
 )
@@ -64,6 +65,23 @@ func TestMicroCloudPassphraseIsGuessed(t *testing.T) {
 	j.wrongProof(10, netip.Addr{})
 	_, err := j.await(t.Context())
 	require.ErrorIs(t, err, session.ErrExhausted)
+}
+
+// TestMicroCloudPassphraseIsUsedUp: no join begins to wait for a confirmation that cannot come.
+func TestMicroCloudPassphraseIsUsedUp(t *testing.T) {
+	s, err := NewService(Config{Store: newStore(t, newIdentity(t, "micro02")), Attempts: ratelimit.AttemptsConfig{FreePerSource: 100}})
+	require.NoError(t, err)
+	passphrase, err := microcloud.NewPassphrase("koala amulet bronze violin")
+	require.NoError(t, err)
+	j := &microcloudJoiner{service: s, cfg: MicroCloudJoinConfig{Passphrase: passphrase}}
+	for range j.secret().budget {
+		require.NoError(t, s.beginMicrocloudJoin(j))
+		s.endMicrocloudJoin(j)
+		attempt, err := s.reserveMicroCloud(&exchange{}, j.secret())
+		require.NoError(t, err)
+		attempt.Fail()
+	}
+	require.ErrorIs(t, s.beginMicrocloudJoin(j), ErrAttemptsUsed)
 }
 
 // TestReasonsTravel: what an initiator of ours says at the end is the error of every way to join; what others say is a reason.
