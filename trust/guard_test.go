@@ -124,7 +124,7 @@ func TestGuardWalk(t *testing.T) {
 	m.Close()
 	walk(first, "closed", false, nil)
 	require.Zero(t, ask(t, first.addr, nil, nil, few[2]).status)
-	m, err = first.svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: first.addr})
+	_, err = first.svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: first.addr})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, ask(t, first.addr, nil, nil, few[2]).status)
 	s.Close(nil)

@@ -29,7 +29,7 @@ const (
 	attempts   = 100
 	mostMemory = 200 << 20
 	// enough is how many derivations a run sees to its end, unless floodVariable says otherwise. Memory is at its peak after the first few.
-	enough        = 12
+	enough        = 6
 	floodVariable = "MICROTRUST_MICROCLOUD_DERIVATIONS"
 )
 
