@@ -58,7 +58,8 @@ type MicroCloud struct {
 // session, at that address. It ends with the session, or with Close.
 //
 // Errors: [ErrConfig] for a config that cannot work, without Config.MicroCloud.Initiator, and unless a server stands behind the guard
-// that [Service.Attach] put before its handler; [ErrWeakPassphrase]; session.ErrClosed unless the session is the open one;
+// that [Service.Attach] put before its handler; [ErrWeakPassphrase]; session.ErrExhausted for a given passphrase that has seen too many
+// wrong proofs; session.ErrClosed unless the session is the open one;
 // [ErrSessionOpen] if this was called for it already, or while this machine joins in this format itself.
 func (s *Service) OpenMicroCloud(open *session.Session, cfg MicroCloudConfig) (*MicroCloud, error) {
 	if !s.roles.Initiator {
@@ -95,6 +96,9 @@ func (s *Service) newMicroCloud(open *session.Session, cfg MicroCloudConfig) (*M
 	secret, err := microcloudSecretOf(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if s.attempts.Wrong(s.attempts.Name(secret.passphrase.Tag)) >= int64(secret.budget) {
+		return nil, fmt.Errorf("%w; choose another one", session.ErrExhausted)
 	}
 	cfg.Passphrase = microcloud.Passphrase{}
 	if cfg.Services == nil && open != nil {

@@ -145,6 +145,8 @@ func TestMicroCloudSuppliedPassphraseDies(t *testing.T) {
 	require.EqualValues(t, 10, s.WrongProofs(), "not one more")
 	require.Equal(t, microcloudwire.TextNoSession, newOlderJoiner(t, "micro04").join(first).text)
 	require.True(t, s.Open(), "the other passphrase is as good as before")
+	_, err := first.svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: first.addr, Passphrase: phraseOf(t, olderPhrase)})
+	require.ErrorIs(t, err, session.ErrExhausted)
 	require.NoError(t, s.Approve(t.Context(), offered(t, s).ID), "and so is who has proved this one")
 	require.Equal(t, http.MethodPost, j.next().method)
 }
