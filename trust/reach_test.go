@@ -35,6 +35,15 @@ func TestReachIsAboutItsOwnCalls(t *testing.T) {
 	<-calls
 }
 
+// TestReachOfOneWithoutAddress: it calls, and is not called.
+func TestReachOfOneWithoutAddress(t *testing.T) {
+	m := cluster(t, 2)
+	require.NoError(t, m[1].store.UpdateProfile(t.Context(), certstore.Profile{}))
+	require.Equal(t, trust.MemberInStep, m[1].svc.Reach(t.Context())[0].State)
+	require.Equal(t, trust.MemberInStep, m[0].svc.Status()[0].State)
+	require.Equal(t, trust.MemberUnknown, m[0].svc.Reach(t.Context())[0].State)
+}
+
 // TestReach: everybody is called at once, also who is left alone for having failed, and whoever answers is in step.
 func TestReach(t *testing.T) {
 	m := cluster(t, 3)

@@ -70,8 +70,8 @@ func (s *Service) Status() []MemberStatus {
 }
 
 // Reach exchanges once with every other member now, with all at the same time, and returns what came of that: State and Err are
-// those of these very exchanges, whoever else has called meanwhile. Of a member that cannot be called, because it has
-// published no address or shares its name, they are those of [Service.Status].
+// those of these very exchanges, whoever else has called meanwhile. A member that was not called, since it has published no
+// address, or not yet, is MemberUnknown, whatever it has called itself.
 //
 // Run leaves members that fail alone for a while; Reach does not. It waits for those that hang until ctx ends, and 16 s at most.
 func (s *Service) Reach(ctx context.Context) []MemberStatus {
@@ -83,6 +83,8 @@ func (s *Service) Reach(ctx context.Context) []MemberStatus {
 		st := &all[i]
 		err, called := outcomes[st.Member.Name]
 		switch {
+		case !called && st.State != MemberUnreachable: // which those are whose name is another's too
+			st.State = MemberUnknown
 		case !called:
 		case err == nil:
 			st.State, st.Err = MemberInStep, nil

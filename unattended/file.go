@@ -98,7 +98,7 @@ func Parse(text []byte, file string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{timeout: DefaultTimeout, pace: time.Second}
+	p := &Plan{timeout: DefaultTimeout, pace: time.Second, patience: 5 * time.Second}
 	for _, part := range []struct {
 		key  string
 		read func(strictyaml.Value) error

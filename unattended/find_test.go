@@ -45,7 +45,7 @@ func TestInitiatorIsFound(t *testing.T) {
 	t.Parallel()
 	link := loopback(t)
 	s, initiator := newLink(t, link)
-	impostor := &site{t: t, head: s.head + skip + "\n", members: s.members, addr: map[string]string{initiator: freeAddress(t)}}
+	impostor := &site{t: t, head: s.head + skip + "\n", members: s.members, addr: map[string]string{initiator: freeAddress(t)}, patience: s.patience}
 	false1 := impostor.start(initiator)
 	ctx, end := enough(t)
 	lies := false1.run(ctx) // it knows the passphrase, and announces itself as the initiator

@@ -33,12 +33,14 @@ type site struct {
 	addr    map[string]string
 	members []string // lines of the file
 	head    string   // the file's other lines
+
+	patience time.Duration // with a machine that hangs
 }
 
 // newSite returns a site with machines micro01 to micro0n, of which the first lets the others in. Lines of the file may follow.
 func newSite(t *testing.T, n int, lines ...string) *site {
 	t.Helper()
-	s := &site{t: t, addr: map[string]string{}}
+	s := &site{t: t, addr: map[string]string{}, patience: 15 * time.Second}
 	s.head = "initiator: micro01\npassphrase: " + passphrase + "\n" + strings.Join(append(lines, ""), "\n")
 	for i := range n {
 		name := fmt.Sprintf("micro%02d", i+1)
@@ -142,7 +144,7 @@ func (m *machine) run(ctx context.Context) <-chan outcome {
 func (m *machine) runWith(ctx context.Context, part unattended.Machine) <-chan outcome {
 	m.t.Helper()
 	plan := m.site.plan()
-	plan.SetPace(300 * time.Millisecond)
+	plan.SetPace(300*time.Millisecond, m.site.patience)
 	part.Store, part.Service, part.Progress = m.store, m.svc, m.note
 	if part.Addresses == nil {
 		part.Addresses = []string{m.site.addr[m.name]}
@@ -171,6 +173,7 @@ func (m *machine) await(what string, match func(unattended.Progress) bool) {
 	m.t.Helper()
 	timer := time.NewTimer(30 * time.Second)
 	defer timer.Stop()
+	var all []string
 	for {
 		m.mu.Lock()
 		seen, news := m.progress, m.news
@@ -183,11 +186,12 @@ func (m *machine) await(what string, match func(unattended.Progress) bool) {
 				m.mu.Unlock()
 				return
 			}
+			all = append(all, fmt.Sprint(p.Missing))
 		}
 		select {
 		case <-news:
 		case <-timer.C:
-			require.Fail(m.t, m.name+" never reported "+what)
+			require.Fail(m.t, m.name+" never reported "+what, "but %q", all)
 		}
 	}
 }

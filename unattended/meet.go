@@ -22,7 +22,7 @@ func (r *run) pace() time.Duration {
 
 // call is one round: it calls every member at once, and waits a while for those that hang.
 func (r *run) call(ctx context.Context) []trust.MemberStatus {
-	ctx, cancel := context.WithTimeoutCause(ctx, 5*r.pace(), errSilent)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.plan.patience, errSilent)
 	defer cancel()
 	return r.service.Reach(ctx)
 }

@@ -25,6 +25,7 @@ type Plan struct {
 	services        map[string]string
 	timeout         time.Duration
 	pace            time.Duration // of everything that is repeated; another one in tests alone
+	patience        time.Duration // with one that hangs, in a round of calls; another one in tests alone
 }
 
 // Member is a machine that the file names.
