@@ -12,11 +12,12 @@ type Limits struct {
 	Body int
 	// RequestTime is how long a peer may take to send one whole request. Default 10 s.
 	RequestTime time.Duration
-	// HandshakeLife is how long a handshake may stay unproved. Default 30 s.
+	// HandshakeLife is how long a handshake may stay unproved, and a stranger's connection in the older format open. Default 30 s.
 	HandshakeLife time.Duration
 	// Handshakes is how many unproved handshakes are kept; the oldest of the largest source block goes first. Default 1024.
 	Handshakes int
-	// Connections is how many connections of strangers are kept open, chosen as for Handshakes. Default 256.
+	// Connections is how many connections of strangers are kept open, chosen as for Handshakes; those in the older format are
+	// counted apart. Default 256.
 	Connections int
 	// PollTime is the longest that a result request waits for news. Default 20 s, which is also the most: it stays below
 	// the write timeouts that servers usually set.
