@@ -58,6 +58,13 @@ func (h *handshake) enter(keys *hmacauth.InitiatorKeys, behind *session.Session)
 	h.keys, h.session = keys, behind
 }
 
+// leave ends a session that was for this joiner alone.
+func (h *handshake) leave(reason error) {
+	if h.door.shown == nil {
+		h.session.Close(reason)
+	}
+}
+
 // proved returns the keys once the joiner's proof was right, and nil before.
 func (h *handshake) proved() *hmacauth.InitiatorKeys {
 	h.mu.Lock()

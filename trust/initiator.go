@@ -237,6 +237,7 @@ func (s *Service) answerJoin(x *exchange) (any, error) {
 		_, err = x.hs.session.Propose(context.WithoutCancel(x.r.Context()), offer)
 	}
 	if err != nil {
+		x.hs.leave(err)
 		s.log.Info("joiner not fit for the session", "fingerprint", x.peer, "source", x.source, "reason", err)
 		reply.outcome = outcomeOf(stateRefused, err)
 		x.hs.conclude(reply.outcome)

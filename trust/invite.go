@@ -68,8 +68,8 @@ type InvitationStatus struct {
 
 // Invite makes an invitation: whoever has the string that its method Reveal returns can join once, under its name, without anybody
 // being asked. Any number can be open at once, up to 1000, beside a session or without one. It is durable when Invite returns: it is kept in a
-// notebook of the identity, and in memory only if the identity is not on disk. A rotation of this machine's key makes it void,
-// because it names the certificate.
+// notebook of the identity, and in memory only if the identity is not on disk. A rotation of this machine's key, so
+// also the renewal of its certificate, makes it void, because it names the certificate.
 //
 // Errors: [ErrConfig] for what is wrong in cfg; [ErrNoCluster], certstore.ErrNotMember and certstore.ErrNotAllowed if this machine cannot
 // admit; a *certstore.NameConflictError for a name that a member holds; [ErrRotating] while this machine changes its key or
@@ -96,6 +96,9 @@ func (s *Service) Invite(ctx context.Context, cfg InviteConfig) (invitation.Invi
 	}
 	for _, id := range drop {
 		s.security(slog.LevelWarn, "authn_token_delete", "invitation forgotten", "id", id)
+	}
+	if s.due(s.store.Identity().Certificate(), v.Expires) {
+		s.log.Warn("an invitation may be void before its end: the certificate is renewed until then", "id", v.ID)
 	}
 	s.security(slog.LevelInfo, "authn_token_created", "invitation made", "id", v.ID, "name", v.Name, "expires", v.Expires)
 	return v.Invitation, nil
