@@ -234,6 +234,9 @@ func (j *microCloudJoin) end() (trust.Result, error) {
 	j.t.Helper()
 	select {
 	case r := <-j.result:
+		if r.err != nil {
+			require.NotContains(j.t, r.err.Error(), fieldPassphrase)
+		}
 		return r.Result, r.err
 	case <-time.After(time.Minute):
 		require.Fail(j.t, "the join does not end")

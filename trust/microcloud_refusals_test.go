@@ -230,13 +230,16 @@ func TestMicroCloudSecretsAreNotPrinted(t *testing.T) {
 	wrong.key = keyOf("another passphrase")
 	require.Equal(t, http.StatusForbidden, wrong.join(first).status)
 	shown := 0
-	for _, v := range []any{m, trust.MicroCloudConfig{Address: "10.0.0.1", Passphrase: m.Passphrase()}} {
+	for _, v := range []any{
+		m, trust.MicroCloudConfig{Address: "10.0.0.1", Passphrase: m.Passphrase()},
+		trust.MicroCloudJoinConfig{Address: "10.0.0.1", Passphrase: m.Passphrase()},
+	} {
 		redacttest.Show(v, func(text, how string) {
 			require.NotContains(t, text, olderPhrase, how)
 			shown++
 		})
 	}
-	require.Greater(t, shown, 100)
+	require.Greater(t, shown, 300)
 	s.Close(nil)
 	require.NoError(t, first.svc.Drain(t.Context()))
 	require.NotEmpty(t, log.String())
