@@ -182,3 +182,34 @@ func TestInvitationIsNotKept(t *testing.T) {
 	_, err = second.accept(inv)
 	require.NoError(t, err)
 }
+
+// FuzzBook: whatever stands in the file is refused with the field, or written again with the same meaning.
+func FuzzBook(f *testing.F) {
+	inv, err := invitation.New(invitation.Invitation{
+		Name: "micro02", Addresses: []string{"10.0.0.1:9443"}, Fingerprint: certstore.Fingerprint{1}, Cluster: certstore.ClusterID{2},
+		Expires: time.Unix(1_800_000_000, 0),
+	})
+	require.NoError(f, err)
+	hash := strings.Repeat("ab", 32)
+	entry := `{"text":"` + inv.Reveal() + `","made":1700000000,"services":{"storage":"2"}`
+	bound := `,"bound":{"fingerprint":"` + hash + `","key":"` + hash + `","offer":"` + hash + `"}`
+	for _, seed := range []string{
+		"", "{}", `{"version":1,"invitations":[]}`, `{"version":1,"invitations":[` + entry + `}]}`,
+		`{"version":1,"invitations":[` + entry + bound + `,"revoked":true}]}`, `{"version":1,"invitations":[` + entry + `},` + entry + `}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		once, err := trust.RewriteBook(data)
+		if err != nil {
+			require.ErrorAs(t, err, new(*trust.BookError))
+			return
+		}
+		if once == nil {
+			return // nothing stands in it
+		}
+		twice, err := trust.RewriteBook(once)
+		require.NoError(t, err)
+		require.Equal(t, string(once), string(twice))
+	})
+}

@@ -1,6 +1,9 @@
 package trust
 
-import "github.com/microtrust/microtrust/hmacauth/microcloud"
+import (
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
+)
 
 // OutcomeError is what a joiner makes of an outcome in a verified reply, where the states in answers are what it asked for.
 func OutcomeError(state, code, reason string, answers ...string) error {
@@ -12,3 +15,19 @@ func (s *Service) Deriver() *microcloud.Deriver { return s.deriver }
 
 // JudgePassphrase is how strong a given passphrase may be at most, in bits.
 func JudgePassphrase(text string) float64 { return judgePassphrase(text) }
+
+// RewriteBook reads the content of a file of invitations, writes it again as it was understood, and returns that.
+func RewriteBook(data []byte) (again []byte, err error) {
+	notes := new(certstore.Notebook)
+	if err := notes.Write(data); err != nil {
+		return nil, err
+	}
+	b, err := openBook(notes)
+	if err != nil || len(b.entries) == 0 {
+		return nil, err
+	}
+	if err := b.replace(b.list()[0]); err != nil {
+		return nil, err
+	}
+	return notes.Read()
+}
