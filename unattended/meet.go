@@ -149,7 +149,7 @@ func (r *run) tell(ctx context.Context) {
 // giveUp tells the joiners why the session ends, and the others, if this machine is a member, that it ends without having met all.
 func (r *run) giveUp(ctx context.Context, why error) {
 	r.end(why.Error())
-	if !r.isMember() || r.hasSaid(saysMet) { // in which case nobody waits for it
+	if !r.isMember() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lastWords)

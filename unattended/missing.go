@@ -1,8 +1,10 @@
 package unattended
 
 import (
+	"cmp"
 	"slices"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 )
@@ -21,7 +23,7 @@ func (r *run) missing() []Missing {
 	for _, st := range r.service.Status() {
 		status[st.Member.Name] = st
 	}
-	var absent, waiting []Missing
+	var absent, suspect, waiting []Missing
 	for _, name := range r.plan.others(r.name) {
 		m := Missing{Name: name}
 		st, listed := status[name]
@@ -32,6 +34,9 @@ func (r *run) missing() []Missing {
 		case member == nil:
 			m.Why, m.Err = r.unadmitted(name)
 		case r.says(member, saysMet) && (r.met[member.Key] || r.hasSaid(saysMet)):
+			if m, out := r.unreached(m, member, st); out && !r.says(member, saysGaveUp) {
+				suspect = append(suspect, m) // not missing here, but perhaps what others wait for
+			}
 			continue
 		case !member.HasProfile:
 			m.Why = Unconfirmed
@@ -39,13 +44,11 @@ func (r *run) missing() []Missing {
 			m.Why = GaveUp
 		case !r.met[member.Key]:
 			m.Why, m.Err = Unreached, r.failures[member.Key]
-		case r.failures[member.Key] != nil || st.State == trust.MemberUnreachable:
-			m.Why, m.LastSeen, m.Err = Unreached, st.LastSeen, st.Err
-			if failure := r.failures[member.Key]; failure != nil {
-				m.Err = failure
-			}
 		default:
-			m.Why = NotMet
+			var out bool
+			if m, out = r.unreached(m, member, st); !out {
+				m.Why = NotMet
+			}
 		}
 		if m.Why == GaveUp || m.Why == NotMet {
 			waiting = append(waiting, m)
@@ -57,9 +60,19 @@ func (r *run) missing() []Missing {
 	case len(absent) > 0:
 		return absent
 	case len(waiting) > 0:
-		return waiting
+		return append(suspect, waiting...)
 	}
 	return []Missing{{Name: r.name, Why: NotMet}}
+}
+
+// unreached says of a member that was met before that it cannot be reached now, if that is so.
+func (r *run) unreached(m Missing, member *certstore.Member, st trust.MemberStatus) (Missing, bool) {
+	failure := cmp.Or(r.failures[member.Key], st.Err)
+	if failure == nil && st.State != trust.MemberUnreachable {
+		return m, false
+	}
+	m.Why, m.LastSeen, m.Err = Unreached, st.LastSeen, failure
+	return m, true
 }
 
 // unadmitted says why nobody of a name is a member.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -167,7 +168,7 @@ func (r *run) isMember() bool {
 // attribute is the key in a member's profile under which it says how far it is in which plan.
 const attribute = "unattended"
 
-// What a member says there, behind the digest of the plan.
+// What a member says there, behind the digest of the plan; it can have said both, in this order.
 const (
 	saysMet    = " met"
 	saysGaveUp = " gave up"
@@ -175,25 +176,27 @@ const (
 
 // publish says where this machine is reached and how far it is. With nothing to say, it takes back that it gave up earlier.
 func (r *run) publish(ctx context.Context, says string) error {
-	profile := certstore.Profile{Addresses: r.machine.Addresses}
+	profile := certstore.Profile{Addresses: r.machine.Addresses, Attributes: map[string]string{}}
+	said := ""
 	if me, ok := r.store.Snapshot().ByKey(r.store.Identity().KeyID()); ok {
-		profile.Attributes = maps.Clone(me.Attributes)
-		if r.says(me, saysGaveUp) {
-			delete(profile.Attributes, attribute)
+		maps.Copy(profile.Attributes, me.Attributes)
+		if r.says(me, saysMet) {
+			said = saysMet
 		}
 	}
-	if says != "" {
-		if profile.Attributes == nil {
-			profile.Attributes = map[string]string{}
-		}
-		profile.Attributes[attribute] = r.plan.digest() + says
+	if says != said {
+		said += says
+	}
+	if delete(profile.Attributes, attribute); said != "" {
+		profile.Attributes[attribute] = r.plan.digest() + said
 	}
 	return r.store.UpdateProfile(ctx, profile)
 }
 
 // says reports whether a member has said this of this plan.
 func (r *run) says(m *certstore.Member, what string) bool {
-	return m.Attributes[attribute] == r.plan.digest()+what
+	said, ours := strings.CutPrefix(m.Attributes[attribute], r.plan.digest())
+	return ours && strings.Contains(said, what)
 }
 
 func (r *run) report(p Progress) {
