@@ -40,7 +40,8 @@ func daemon(t *testing.T) (*machine, *atomic.Int64) {
 	return m, reached
 }
 
-// TestWalkOverEveryRoute asks a daemon for everything that it serves, by everybody, before, during and after a session.
+// TestWalkOverEveryRoute asks a daemon for everything that it serves, by everybody, before, during and after a session, and with an
+// invitation.
 func TestWalkOverEveryRoute(t *testing.T) {
 	first, reached := daemon(t)
 	stranger := newMachine(t, "stranger").store.Identity()
@@ -80,6 +81,10 @@ func TestWalkOverEveryRoute(t *testing.T) {
 	walk("during", true)
 	s.Close(nil)
 	walk("after", false)
+	inv := first.invite("micro02")
+	walk("with an invitation alone", true)
+	require.NoError(t, first.svc.RevokeInvitation(t.Context(), inv.ID))
+	walk("while a revoked one is remembered", true)
 	require.Positive(t, reached.Load(), "members do reach the handlers")
 }
 
