@@ -225,13 +225,25 @@ func TestGuardNeedsTheLeash(t *testing.T) {
 
 // TestGuardIsNotShared: another server with the same TLS configuration has handlers without a guard, and no guests.
 func TestGuardIsNotShared(t *testing.T) {
-	first, s, _ := olderFounder(t, older(), session.Config{})
+	m := newMachine(t, "micro01")
+	require.NoError(t, m.store.Bootstrap(t.Context(), "192.0.2.1:9443"))
+	cfg := older()
+	cfg.Store = m.store
+	svc, err := trust.NewService(cfg)
+	require.NoError(t, err)
+	srv := newServer(t, svc)
+	s, err := svc.Open(t.Context(), session.Config{})
+	require.NoError(t, err)
+	defer s.Close(nil)
+	_, err = svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: "192.0.2.1"})
+	require.NoError(t, err)
+
 	reached := new(atomic.Int64)
-	other := &http.Server{TLSConfig: first.srv.TLSConfig, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) })}
+	other := &http.Server{TLSConfig: srv.TLSConfig.Clone(), Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) })}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan error, 1)
-	go func() { done <- other.ServeTLS(first.store.Guard(ln), "", "") }()
+	go func() { done <- other.ServeTLS(m.store.Guard(ln), "", "") }()
 	defer func() { other.Close(); <-done }()
 	for _, id := range []*certstore.Identity{nil, newMachine(t, "stranger").store.Identity()} {
 		for _, w := range []wish{{"GET", "/1.0"}, {"GET", microcloudwire.NamePath}} {
@@ -239,8 +251,8 @@ func TestGuardIsNotShared(t *testing.T) {
 		}
 	}
 	require.Zero(t, reached.Load())
-	require.Equal(t, http.StatusOK, ask(t, ln.Addr().String(), first.store.Identity(), nil, wish{"GET", "/"}).status, "members reach it")
-	require.True(t, s.Open())
+	require.Equal(t, http.StatusOK, ask(t, ln.Addr().String(), m.store.Identity(), nil, wish{"GET", "/"}).status, "members reach it")
+	require.EqualValues(t, 1, reached.Load())
 }
 
 // TestGuardWithoutTLS: a server that also listens in the clear opens nothing there.
