@@ -130,7 +130,9 @@ func TestMicroCloudEndsAreTold(t *testing.T) {
 	require.ErrorIs(t, left.Cause, session.ErrAborted)
 	require.Equal(t, "micro04", left.Offer.Intent.Name)
 	require.NotContains(t, left.Reason, "\n")
-	require.Equal(t, http.StatusForbidden, leaving.stop(first, "again").status, "it has left")
+	require.Eventually(t, func() bool { // its courier is about to go
+		return leaving.stop(first, "again").status == http.StatusForbidden
+	}, 10*time.Second, time.Millisecond, "it has left")
 
 	s.Close(&session.StoppedError{Reason: "lunch"})
 	require.NoError(t, first.svc.Drain(t.Context()))
