@@ -49,6 +49,15 @@ func TestJoinclient(t *testing.T) {
 		require.NoError(t, i.confirm(within(t), proposed(t, i), true))
 		joined(t, p, i)
 	})
+	t.Run("no cluster of its own unless it was asked for", func(t *testing.T) {
+		i := open(t)
+		p := startClient(t, i, "-found-cluster=false")
+		require.NoError(t, i.confirm(within(t), proposed(t, i), true))
+		code, reason := p.end()
+		require.Equal(t, terminal.Failed, code)
+		require.Contains(t, reason, "keeps no member set")
+		require.NotEmpty(t, receive(t, i.stops), "the initiator hears that it did not join")
+	})
 	t.Run("the answer is lost", func(t *testing.T) {
 		i := open(t)
 		i.reply = func(intent) bool { return false }
