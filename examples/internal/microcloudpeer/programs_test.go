@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,6 +56,9 @@ type program struct {
 // start runs joinserver or joinclient in a process of its own until it ends, or the test does.
 func start(t *testing.T, name string, args ...string) *program {
 	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("needs signals")
+	}
 	p := &program{t: t, cmd: exec.CommandContext(t.Context(), os.Args[0], args...)}
 	p.cmd.Env = append(os.Environ(), programVariable+"="+name)
 	p.cmd.Stderr = &p.stderr
