@@ -31,6 +31,7 @@ type exchange struct {
 	offering bool // between the proof and the offer
 	turn     uint64
 	stored   []byte // the reply, when the request repeats the newest one
+	again    bool   // in the older format: its code was found right before
 }
 
 func (x *exchange) request() hmacauth.Request {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -146,8 +147,6 @@ func (m *MicroCloud) taken(http.Header) {}
 
 func (m *MicroCloud) echoes() *microcloudEchoes { return &m.heard }
 
-func (m *MicroCloud) repeated() error { return microcloudRefusal(microcloudwire.TextDuplicate) }
-
 func (m *MicroCloud) name() (string, bool) { return m.service.store.Identity().Name(), m.takes() }
 
 // wrongProof ends this way in, and not the session, when the passphrase is used up: the other one has a passphrase of its own.
@@ -172,7 +171,12 @@ func (m *MicroCloud) take(ctx context.Context, in microcloudwire.Intent, x *exch
 	_, decide, err := m.open.Register(c.offer)
 	if err != nil {
 		s.couriers.remove(c)
-		s.log.Info("joiner not fit for the session", "protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint(), "source", x.source, "reason", err)
+		level := slog.LevelInfo
+		if x.again { // by whoever has seen it, as often as they like
+			level = slog.LevelDebug
+		}
+		s.log.Log(ctx, level, "joiner not fit for the session",
+			"protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint(), "source", x.source, "reason", err)
 		return registerError(in.Name, err)
 	}
 	s.log.Info("joiner proved the passphrase", "protocol", c.offer.Protocol, "name", in.Name, "fingerprint", c.offer.Fingerprint(), "source", x.source)
@@ -285,7 +289,7 @@ func (m *MicroCloud) sign() (header string, body []byte, err error) {
 		key, err := m.service.deriver.NewKey(context.Background(), m.pass().passphrase)
 		if err == nil {
 			header = key.Sign(body)
-			m.heard.remember(header, body, errReflected)
+			m.heard.remember(header, body)
 			return header, body, nil
 		}
 		if !errors.Is(err, microcloud.ErrBusy) || !takesProofs(m.open) {

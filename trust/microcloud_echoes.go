@@ -8,12 +8,13 @@ import (
 	"github.com/microtrust/microtrust/session"
 )
 
-// microcloudEchoes are the signed intents that this side has sent or taken, in one role. The code in their header stays right, so
-// whoever has seen one could make this side derive as often as it likes without a wrong proof; instead it gets its answer by
-// comparison. Nobody learns anything from that without a body and its right code. It is safe for concurrent use.
+// microcloudEchoes are the intents that this side has signed, or whose code it has found right, in one role. That code stays right,
+// so whoever has seen one, a refused one included, could make this side derive as often as it likes without a wrong proof; instead it
+// is known again, and looked at without a derivation. Nobody learns anything from that without a body and its right code. It is safe
+// for concurrent use.
 type microcloudEchoes struct {
-	mu      sync.Mutex
-	answers map[[sha256.Size]byte]error
+	mu    sync.Mutex
+	known map[[sha256.Size]byte]bool
 }
 
 // maxEchoes is how many are kept: no session takes more joiners.
@@ -21,24 +22,23 @@ const maxEchoes = session.MaxJoiners + 1
 
 const errReflected = microcloudRefusal("Failed to register join intent: it is this machine's own")
 
-// remember keeps the answer for who sends the same again.
-func (e *microcloudEchoes) remember(header string, body []byte, answer error) {
+// remember notes that the code of a body, in a header as this side writes it, is right.
+func (e *microcloudEchoes) remember(header string, body []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.answers == nil {
-		e.answers = map[[sha256.Size]byte]error{}
+	if e.known == nil {
+		e.known = map[[sha256.Size]byte]bool{}
 	}
-	if len(e.answers) < maxEchoes {
-		e.answers[echoOf(header, body)] = answer
+	if len(e.known) < maxEchoes {
+		e.known[echoOf(header, body)] = true
 	}
 }
 
-// answer returns what the same request was, or is to be, answered; false for one that is new.
-func (e *microcloudEchoes) answer(header microcloud.Header, body []byte) (known bool, err error) {
+// knows reports whether the code of a body was found right before.
+func (e *microcloudEchoes) knows(header microcloud.Header, body []byte) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	err, known = e.answers[echoOf(header.String(), body)]
-	return known, err
+	return e.known[echoOf(header.String(), body)]
 }
 
 // echoOf names a signed body. A header has no line feed, and its digits are in lower case.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
 )
 
@@ -41,4 +42,30 @@ func TestMicroCloudEchoes(t *testing.T) {
 	turn.Done()
 	require.Equal(t, http.StatusOK, (<-fresh).status)
 	require.Equal(t, http.StatusForbidden, send(version+" "+digits, append(intent, '\n')).status, "another body is no echo")
+}
+
+// TestMicroCloudRefusedIntentsAreEchoes: neither does one whose code was right and that was refused cost a second derivation, though it
+// is looked at again: whoever was sent it has no passphrase.
+func TestMicroCloudRefusedIntentsAreEchoes(t *testing.T) {
+	first, s, _ := olderFounder(t, older(), session.Config{Services: map[string]string{"LXD": "5.21.2"}})
+	j := newOlderJoiner(t, "micro02")
+	require.Contains(t, j.join(first).text, "missing services (LXD)")
+	f := newFieldInitiator(t, nil)
+	m := joiningMachine(t, "micro03")
+	startMicroCloudJoin(t, m, f.addr(), trust.MicroCloudJoinConfig{})
+	f.registered()
+	elsewhere := microcloudwire.Intent{Name: "micro02", Address: j.addr, Certificate: j.id.Certificate()}
+	confirm := func() (int, string) { return f.confirm(m.addr, fieldPassphrase, elsewhere) }
+	_, text := confirm()
+	require.Contains(t, text, "not the one that this side was shown")
+
+	for _, machine := range []*machine{first, m} {
+		turn, err := machine.svc.Deriver().Wait(t.Context()) // there is one at a time
+		require.NoError(t, err)
+		defer turn.Done()
+	}
+	require.Contains(t, j.join(first).text, "missing services (LXD)")
+	status, text := confirm()
+	require.Equal(t, http.StatusBadRequest, status, text)
+	require.Empty(t, s.Joiners())
 }

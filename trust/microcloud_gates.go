@@ -25,8 +25,7 @@ type microcloudRole interface {
 	knows(fp certstore.Fingerprint) bool                                   // whoever proves this certificate may stop something
 	stop(fp certstore.Fingerprint, reason string) error                    // it does, for a reason that nobody has cleaned
 	name() (string, bool)                                                  // for the name endpoint, if this role has it
-	echoes() *microcloudEchoes                                             // what was sent and taken in this role
-	repeated() error                                                       // the answer to an intent that was taken before
+	echoes() *microcloudEchoes                                             // what was signed and verified in this role
 }
 
 // microcloudRole returns the role that is active; nil for none. A joiner's comes first: it is waited for.
@@ -103,11 +102,11 @@ func (s *Service) microcloudJoin(x *exchange, role microcloudRole, visitor *cert
 	if err := s.microcloudBody(x, visitor); err != nil {
 		return err
 	}
-	if known, err := role.echoes().answer(header, x.body); known {
-		return err
-	}
-	if err := s.microcloudProof(x, role, secret, header); err != nil {
-		return err
+	if x.again = role.echoes().knows(header, x.body); !x.again {
+		if err := s.microcloudProof(x, role, secret, header); err != nil {
+			return err
+		}
+		role.echoes().remember(header.String(), x.body)
 	}
 	in, err := microcloudwire.ParseIntent(x.body)
 	if err != nil {
@@ -116,11 +115,7 @@ func (s *Service) microcloudJoin(x *exchange, role microcloudRole, visitor *cert
 	if id := s.store.Identity(); certstore.KeyIDOf(in.Certificate) == id.KeyID() {
 		return errReflected
 	}
-	if err := role.take(context.WithoutCancel(x.r.Context()), in, x); err != nil {
-		return err
-	}
-	role.echoes().remember(header.String(), x.body, role.repeated())
-	return nil
+	return role.take(context.WithoutCancel(x.r.Context()), in, x)
 }
 
 func microcloudHeader(r *http.Request) (microcloud.Header, error) {

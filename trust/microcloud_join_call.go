@@ -129,7 +129,7 @@ func (j *microcloudJoiner) sign(ctx context.Context) error {
 		return fmt.Errorf("trust: the intent was not signed: %w", err)
 	}
 	j.signature = key.Sign(j.body)
-	j.heard.remember(j.signature, j.body, errReflected)
+	j.heard.remember(j.signature, j.body)
 	return nil
 }
 

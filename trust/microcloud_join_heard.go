@@ -98,8 +98,6 @@ func (j *microcloudJoiner) stop(_ certstore.Fingerprint, reason string) error {
 
 func (j *microcloudJoiner) echoes() *microcloudEchoes { return &j.heard }
 
-func (j *microcloudJoiner) repeated() error { return nil } // the reply to it may have been lost
-
 // name is for initiators.
 func (j *microcloudJoiner) name() (string, bool) { return "", false }
 
