@@ -39,15 +39,25 @@ func (s *Service) endMicrocloudJoin(j *microcloudJoiner) {
 
 // What follows is the part of a microcloudRole.
 
-func (j *microcloudJoiner) takes() bool { return true } // as long as the join runs, the same confirmation may come again
-
-func (j *microcloudJoiner) secret() microcloudSecret {
-	return microcloudSecret{passphrase: j.cfg.Passphrase, budget: ratelimit.SuppliedBudget}
+// takes reports whether there can be a confirmation. Until the join ends, the same one may come again.
+func (j *microcloudJoiner) takes() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.sent
 }
 
-// wrongProof ends the join when the passphrase has seen too many: somebody tries to be the initiator.
+// secret has a budget by what the passphrase looks like: with ten, ten requests by anybody would end every join, and more give nobody
+// a way in, since only the server that TLS showed can confirm.
+func (j *microcloudJoiner) secret() microcloudSecret {
+	looks := ratelimit.BudgetForBits(judgePassphrase(j.cfg.Passphrase.Reveal()))
+	return microcloudSecret{passphrase: j.cfg.Passphrase, budget: max(looks, ratelimit.SuppliedBudget)}
+}
+
+// wrongProof ends the join when the passphrase has seen too many before the initiator has confirmed: somebody guesses it.
 func (j *microcloudJoiner) wrongProof(total int64, _ netip.Addr) {
-	if total >= int64(ratelimit.SuppliedBudget) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.accepted == nil && total >= int64(j.secret().budget) {
 		j.end(session.ErrExhausted)
 	}
 }

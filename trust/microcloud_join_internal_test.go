@@ -67,11 +67,25 @@ func TestMicroCloudPassphraseIsGuessed(t *testing.T) {
 	require.ErrorIs(t, err, session.ErrExhausted)
 }
 
+// TestStrangersDoNotEndAJoin: nobody gets in by what a joiner is told, so a passphrase that looks strong stands more than a stranger can
+// send in time, and once the initiator has confirmed no number ends the join.
+func TestStrangersDoNotEndAJoin(t *testing.T) {
+	for text, want := range map[string]ratelimit.Budget{"koala": 10, "koala amulet": 10, "koala amulet bronze violin": 2690420} {
+		p, err := microcloud.NewPassphrase(text)
+		require.NoError(t, err)
+		j := &microcloudJoiner{cfg: MicroCloudJoinConfig{Passphrase: p}, confirmed: make(chan confirmation, 1), ended: make(chan error, 1)}
+		require.Equal(t, want, j.secret().budget, text)
+		j.accepted = &confirmation{}
+		j.wrongProof(int64(j.secret().budget), netip.Addr{})
+		require.Empty(t, j.ended)
+	}
+}
+
 // TestMicroCloudPassphraseIsUsedUp: no join begins to wait for a confirmation that cannot come.
 func TestMicroCloudPassphraseIsUsedUp(t *testing.T) {
 	s, err := NewService(Config{Store: newStore(t, newIdentity(t, "micro02")), Attempts: ratelimit.AttemptsConfig{FreePerSource: 100}})
 	require.NoError(t, err)
-	passphrase, err := microcloud.NewPassphrase("koala amulet bronze violin")
+	passphrase, err := microcloud.NewPassphrase("koala")
 	require.NoError(t, err)
 	j := &microcloudJoiner{service: s, cfg: MicroCloudJoinConfig{Passphrase: passphrase}}
 	for range j.secret().budget {

@@ -177,6 +177,12 @@ func TestMicroCloudJoinerFirst(t *testing.T) {
 			break
 		}
 	}
+	turn, err := m.svc.Deriver().Wait(t.Context()) // there is one at a time
+	require.NoError(t, err)
+	status, text := f.confirm(m.addr, "a guess", f.own())
+	require.Equal(t, 400, status)
+	require.Equal(t, microcloudwire.TextNoSession, text, "nobody can confirm what nobody has, so nothing is derived")
+	turn.Done()
 	open.Store(true)
 	f.registered()
 }
