@@ -116,7 +116,7 @@ func TestPeerMeetsTheVectors(t *testing.T) {
 			require.NoError(t, err)
 			salt, err := hex.DecodeString(v.Salt)
 			require.NoError(t, err)
-			require.Equal(t, v.Authorization, sign(v.Passphrase, salt, []byte(v.Body)))
+			require.Equal(t, v.Authorization, signWith(v.Passphrase, salt, []byte(v.Body)))
 		})
 	}
 	require.GreaterOrEqual(t, len(file.Vectors), 19)

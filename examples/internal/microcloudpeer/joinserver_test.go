@@ -22,6 +22,7 @@ func startServer(t *testing.T, accept string, args ...string) (*program, site) {
 
 // TestJoinserver: joiners of this format meet joinserver in another process.
 func TestJoinserver(t *testing.T) {
+	t.Parallel()
 	server, at := startServer(t, "micro02,micro03")
 	ctx := within(t)
 	j := openJoiner(t, "micro02", strong, siteServices())
@@ -83,6 +84,7 @@ func TestJoinserver(t *testing.T) {
 
 // TestJoinserverTells: a joiner of this format that waits hears why it waits no more, and joinserver hears of one that leaves.
 func TestJoinserverTells(t *testing.T) {
+	t.Parallel()
 	dir, _ := machineDir(t, "micro01")
 	server := start(t, "joinserver", "-dir", dir, "-name", "micro01", "-listen", "127.0.0.1:0", "-microcloud",
 		"-microcloud-passphrase-file", writeFile(t, strong))
@@ -113,6 +115,7 @@ func TestJoinserverTells(t *testing.T) {
 
 // TestJoinserverWithoutASession: when the session is over, TLS lets joiners of this format in no more.
 func TestJoinserverWithoutASession(t *testing.T) {
+	t.Parallel()
 	server, at := startServer(t, "micro02", "-timeout", "100ms")
 	server.await("closed")
 	j := openJoiner(t, "micro02", strong, siteServices())

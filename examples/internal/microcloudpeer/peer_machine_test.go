@@ -76,7 +76,6 @@ type machine struct {
 	name, address string
 	services      map[string]string
 	passphrase    string
-	salt          []byte
 	certificate   tls.Certificate
 	protocols     []string // ALPN of its requests; nil like most in the field
 	source        net.IP   // where its requests come from; nil: chosen by the system
@@ -89,7 +88,7 @@ func newMachine(name, passphrase string, services map[string]string) (*machine, 
 	if err != nil {
 		return nil, err
 	}
-	return &machine{name: name, services: services, passphrase: passphrase, salt: newSalt(), certificate: certificate}, nil
+	return &machine{name: name, services: services, passphrase: passphrase, certificate: certificate}, nil
 }
 
 // newCertificate makes a self-signed server certificate like those in the field: P-384, ten years, for servers alone.
@@ -158,7 +157,7 @@ func (m *machine) intent() []byte {
 }
 
 // sign returns the header for a body, under this machine's passphrase.
-func (m *machine) sign(body []byte) string { return sign(m.passphrase, m.salt, body) }
+func (m *machine) sign(body []byte) string { return sign(m.passphrase, body) }
 
 // request is one request to another daemon.
 type request struct {

@@ -38,16 +38,18 @@ func computeMAC(key, body []byte) []byte {
 }
 
 // sign returns the value of Authorization for a body.
-func sign(passphrase string, salt, body []byte) string {
+func sign(passphrase string, body []byte) string { return signWith(passphrase, salt(), body) }
+
+func signWith(passphrase string, salt, body []byte) string {
 	return schemeVersion + " " + hex.EncodeToString(salt) + ":" + hex.EncodeToString(computeMAC(deriveKey(passphrase, salt), body))
 }
 
-// newSalt returns the 16 random bytes that a sender chooses.
-func newSalt() []byte {
-	salt := make([]byte, 16)
-	rand.Read(salt)
-	return salt
-}
+// salt returns the 16 random bytes that a sender chooses. All peers of a process have one, since a key for each would be dear.
+var salt = sync.OnceValue(func() []byte {
+	b := make([]byte, 16)
+	rand.Read(b)
+	return b
+})
 
 // refusal is an answer other than success: a status and the text of the format.
 type refusal struct {

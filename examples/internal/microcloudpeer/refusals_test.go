@@ -37,8 +37,7 @@ type attempt struct {
 func testRefusals(t *testing.T, at site) {
 	const parse = "Failed to parse Authorization header: "
 	header := func(value string) func(*attempt) { return func(a *attempt) { a.header = value } }
-	salt := newSalt()
-	digits := hex.EncodeToString(salt)
+	digits := hex.EncodeToString(salt())
 	tests := []struct {
 		request string
 		change  func(*attempt)
@@ -59,7 +58,7 @@ func testRefusals(t *testing.T, at site) {
 		{"a code that is not hexadecimal", header("MicroCloud-1.0 " + digits + ":nonhex"), 400, parse},
 		{"another scheme version", func(a *attempt) { a.header = strings.Replace(a.header, "-1.0", "-2.0", 1) }, 400,
 			`Authorization header uses version "MicroCloud-2.0" but expected "MicroCloud-1.0"`},
-		{"another passphrase", func(a *attempt) { a.header = sign("not "+at.passphrase, newSalt(), a.body) }, 403, "Invalid HMAC"},
+		{"another passphrase", func(a *attempt) { a.header = sign("not "+at.passphrase, a.body) }, 403, "Invalid HMAC"},
 		{"a newline after the body", func(a *attempt) { a.body = append(a.body, '\n') }, 403, "Invalid HMAC"},
 		{"another body", func(a *attempt) { a.body = bytes.Replace(a.body, []byte("micro"), []byte("macro"), 1) }, 403, "Invalid HMAC"},
 		{"a service in another version", changed(func(i *intent) { i.Services = map[string]string{"LXD": "5.21.1"} }), 400,
@@ -68,8 +67,8 @@ func testRefusals(t *testing.T, at site) {
 			`Rejecting peer "$name" due to missing services (LXD)`},
 	}
 	for n, tt := range tests {
+		a := newAttempt(t, at, n) // it listens until all are done, so that an initiator can tell it the end
 		t.Run(tt.request, func(t *testing.T) {
-			a := newAttempt(t, at, salt, n)
 			tt.change(a)
 			err := a.send(t, at)
 			if tt.status == 0 {
@@ -91,11 +90,10 @@ func testRefusals(t *testing.T, at site) {
 	}
 }
 
-// newAttempt makes the n-th machine that asks to join, and what it sends. The salt is shared, since deriving a key is dear.
-func newAttempt(t *testing.T, at site, salt []byte, n int) *attempt {
+// newAttempt makes the n-th machine that asks to join, and what it sends.
+func newAttempt(t *testing.T, at site, n int) *attempt {
 	t.Helper()
 	j := openJoiner(t, "micro1"+hex.EncodeToString([]byte{byte(n)}), at.passphrase, siteServices())
-	j.salt = salt
 	a := &attempt{joiner: j, body: j.intent()}
 	require.NoError(t, json.Unmarshal(a.body, &a.intent))
 	a.header = j.sign(a.body)
@@ -118,6 +116,6 @@ func (a *attempt) send(t *testing.T, at site) error {
 
 // testNoSession: an initiator whose session is over says so.
 func testNoSession(t *testing.T, at site) {
-	a := newAttempt(t, at, newSalt(), 99)
+	a := newAttempt(t, at, 99)
 	requireRefusal(t, a.send(t, at), 400, "No active session")
 }
