@@ -92,13 +92,13 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := g.service
 	endpoint := microcloudEndpoint(r)
 	role := s.microcloudRole()
+	conn, _ := r.Context().Value(guardedKey{}).(net.Conn)
+	visitor, visits := certstore.GuestOf(conn) // it stays one, also when it is a member by now: nothing would end its connection when it is removed
 	m, err := s.store.Snapshot().Authorize(r.TLS, time.Now())
-	if err == nil && !(role != nil && endpoint != "" && endpoint != microcloudwire.NamePath && role.knows(m.Fingerprint)) {
+	if err == nil && !visits && !(role != nil && endpoint != "" && endpoint != microcloudwire.NamePath && role.knows(m.Fingerprint)) {
 		g.next.ServeHTTP(w, r)
 		return
 	}
-	conn, _ := r.Context().Value(guardedKey{}).(net.Conn)
-	visitor, visits := certstore.GuestOf(conn)
 	w.Header().Set("Connection", "close") // each request of a guest has a connection of its own, so none outlives its reason
 	// also for a body that nobody here reads: net/http reads what is left of it after the reply
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.limits.RequestTime))

@@ -414,30 +414,3 @@ func TestGuestsStayWithinTheLimit(t *testing.T) {
 		require.Equal(t, http.StatusOK, <-served)
 	}
 }
-
-// TestGuardAndRemovedMembers: who was a member is a stranger from the next request on, over whatever connection.
-func TestGuardAndRemovedMembers(t *testing.T) {
-	first, reached := guardedDaemon(t, older())
-	s := first.open(session.Config{})
-	second := newMachine(t, "micro02")
-	_, err := trust.Join(t.Context(), first.addr, second.joinConfig(s, first))
-	require.NoError(t, err)
-	_, err = first.svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: first.addr})
-	require.NoError(t, err)
-	id := second.store.Identity()
-	conn, err := dialRaw(t, first.addr, strangerTLS(id, "http/1.1"))
-	require.NoError(t, err)
-	reply, err := conn.request("GET", "/1.0", nil)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusTeapot, reply.status)
-	require.EqualValues(t, 1, reached.Swap(0))
-
-	_, err = first.store.Remove(t.Context(), certstore.RemoveRequest{Key: id.KeyID(), Keep: certstore.KeepNone})
-	require.NoError(t, err)
-	_, err = conn.request("GET", "/1.0", nil)
-	require.Error(t, err, "the connection ended")
-	require.Equal(t, http.StatusForbidden, ask(t, first.addr, id, []string{"http/1.1"}, wish{"GET", "/1.0"}).status)
-	require.Equal(t, http.StatusForbidden, ask(t, first.addr, id, nil, wish{"PUT", microcloudwire.StopPath}).status)
-	require.Zero(t, ask(t, first.addr, id, []string{"h2"}, wish{"GET", "/1.0"}).status)
-	require.Zero(t, reached.Load())
-}
