@@ -81,7 +81,7 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 }
 
 // mayVisit reports whether a peer that was not admitted, for the reason given, may be a guest: it shows no certificate, or one
-// that it has proved and that is nobody's here, and speaks nothing but HTTP/1.1.
+// that is nobody's here, whose key it has to prove before its handshake ends, and speaks nothing but HTTP/1.1.
 func mayVisit(state *tls.ConnectionState, reason error) bool {
 	unknown := len(state.PeerCertificates) == 0 || errors.As(reason, new(*StrangerError))
 	return unknown && !state.DidResume && state.Version == tls.VersionTLS13 &&
@@ -133,9 +133,9 @@ func clientTLS(identity func() *Identity, current func() *Snapshot, name string)
 
 // JoinerTLS returns the configuration of a client that isn't a member yet and calls a server that it does not know yet.
 // It is for one connection. It speaks the application protocol given and no other, and hands every connection to verify,
-// after the checks that hold for all: TLS 1.3, a certificate that is proved in this handshake, passes CheckCertificate, is
-// valid now, and is not the joiner's own. If verify is nil, or returns an error, the handshake fails before the joiner's
-// certificate is sent.
+// after the checks that hold for all: TLS 1.3, no resumption, a certificate that passes CheckCertificate, is valid now, and is not
+// the joiner's own. If verify is nil, or returns an error, the handshake fails before the joiner's certificate is sent. The
+// server proves the key of its certificate after verify, or the handshake fails: verify decides, and has to note nothing.
 //
 // After the handshake, asked reports whether the server demanded the joiner's certificate. If it did not, the server
 // does not know whom it talks to, and nothing must be sent. See docs/protocol.md, "Channel".
@@ -171,7 +171,8 @@ func pinnedClient(verify func(tls.ConnectionState) error, protocols ...string) *
 	config := baseTLS(protocols)
 	// This turns off the check of chain and host name, which would ask authorities that have no say here. In its place
 	// stands VerifyConnection, in this function and nowhere else: crypto/tls calls it in every handshake, the resumed
-	// included, after the server has proved the key of its certificate and before the client sends its own.
+	// included, before the client sends its own certificate. The server's proof of its key comes between the two, so what
+	// decides here says who may be talked to, and who is there is known when the handshake has ended well.
 	config.InsecureSkipVerify = true
 	config.VerifyConnection = verify
 	return config

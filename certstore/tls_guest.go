@@ -18,7 +18,7 @@ import (
 type Guests struct {
 	// Open reports whether guests may come in at this moment, and what they send is still taken in. Required.
 	Open func() bool
-	// Enter is told of each guest before its first byte is read, and Leave when its connection is closed, each time that it
+	// Enter is told of each guest before its first byte is read, in its handshake, which may still fail, and Leave when its connection is closed, each time that it
 	// is. Required.
 	Enter, Leave func(*Guest)
 	// Allowance is how many bytes a guest may send after its handshake, those of TLS included, unless [Guest.Allow] allows

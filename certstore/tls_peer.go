@@ -17,14 +17,15 @@ type PeerTLSConfig struct {
 	// Protocols are the application protocols (ALPN) that are offered; the server may ignore all of them. Nil offers none.
 	// The slice is copied.
 	Protocols []string
-	// Verify decides over the certificate whose key the server proved in this handshake, and is all that does: an error ends
-	// the handshake before anything is sent. Required; it is called from the goroutine of each handshake.
+	// Verify decides over the server's certificate, and is all that does: an error ends the handshake before anything is sent.
+	// The server proves the key after that, or the handshake fails; so take nothing for proved that only Verify has seen.
+	// Required; it is called from the goroutine of each handshake.
 	Verify func(leaf *x509.Certificate) error
 }
 
 // PeerTLS returns the configuration of a client that calls a machine which is no member. Before cfg.Verify is asked, every
-// connection passes the checks that hold for all: TLS 1.3, no resumption, a certificate that is proved in this handshake,
-// passes CheckCertificate, is valid now, and is not this machine's own. The errors are ErrConnection, ErrValidity and
+// connection passes the checks that hold for all: TLS 1.3, no resumption, a certificate that passes CheckCertificate, is valid
+// now, and is not this machine's own. The errors are ErrConnection, ErrValidity and
 // ErrCertificate, wrapped, and those of cfg.Verify. The caller owns the configuration; what it must leave alone is what
 // Store.ClientTLS says.
 func PeerTLS(cfg PeerTLSConfig) *tls.Config {

@@ -80,6 +80,20 @@ func TestPeerTLS(t *testing.T) {
 	}
 }
 
+// TestPeerTLSProvesTheKeyLast: Verify sees certificates whose key the server does not have, and then the handshake fails.
+func TestPeerTLSProvesTheKeyLast(t *testing.T) {
+	caller, server := mintIdentity(t, "micro02"), mintIdentity(t, "micro01")
+	forged := server.TLSCertificate()
+	forged.PrivateKey = mintIdentity(t, "micro03").TLSCertificate().PrivateKey
+	seen := 0
+	for _, address := range loopbacks(t) {
+		client := certstore.PeerTLS(certstore.PeerTLSConfig{Identity: caller, Verify: func(*x509.Certificate) error { seen++; return nil }})
+		_, clientErr := exchange(t, address, serverOf(forged), client)
+		require.ErrorContains(t, clientErr, "signature")
+	}
+	require.NotZero(t, seen)
+}
+
 // serverOf is a server that shows a certificate and demands one.
 func serverOf(certificate tls.Certificate, protocols ...string) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert, NextProtos: protocols}
