@@ -105,6 +105,8 @@ var importRules = map[string]importRule{
 
 	"examples/internal/terminal": {arrows: []string{"trust", "session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore"}},
 
+	"examples/internal/serving": {arrows: []string{"trust", "certstore"}},
+
 	"examples/internal/client":       exampleRule,
 	"examples/internal/server":       exampleRule,
 	"examples/internal/terminaltest": {},
@@ -115,14 +117,14 @@ var importRules = map[string]importRule{
 	"examples/joinserver": exampleRule,
 	"examples/joinclient": exampleRule,
 	"examples/embed":      exampleRule,
-	"examples/joinall":    {arrows: []string{"unattended", "trust", "certstore", "examples/internal/terminal"}},
+	"examples/joinall":    {arrows: []string{"unattended", "trust", "certstore", "examples/internal/terminal", "examples/internal/serving"}},
 	"examples/adopt":      {arrows: slices.Concat(exampleRule.arrows, []string{"certstore/memberfiles", "hmacauth/microcloud"})},
 	"examples/trustctl":   {arrows: []string{"trust", "session", "invitation", "certstore", "certstore/agekeys", "certstore/memberfiles", "examples/internal/terminal"}},
 }
 
 // exampleRule: examples use what every user can use, and nothing of internal/; what they share is in a package of theirs.
 var exampleRule = importRule{
-	arrows: []string{"trust", "session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "discovery", "examples/internal/terminal", "examples/internal/client", "examples/internal/server"},
+	arrows: []string{"trust", "session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "discovery", "examples/internal/terminal", "examples/internal/serving", "examples/internal/client", "examples/internal/server"},
 }
 
 // testModules may be imported by test files alone.

@@ -3,23 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/serving"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/microtrust/microtrust/unattended"
-)
-
-// How long the end of the program waits for joiners to hear how the session ended, and for requests that are under way.
-const (
-	drainTime    = 2 * time.Second
-	shutdownTime = 5 * time.Second
 )
 
 // daemon is this machine's server, as long as the program runs.
@@ -68,30 +60,17 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener) (err error) {
 	if d.service, err = trust.NewService(trust.Config{Store: d.store}); err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle(trust.MemberPath, d.service.Handler())
-	server := &http.Server{
-		Handler:  d.store.Require(mux),
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong is no news
-	}
-	if err := d.service.Attach(server); err != nil {
+	up, failed := context.WithCancelCause(ctx)
+	stop, err := serving.Start(d.store, d.service, listener, failed)
+	if err != nil {
 		return err
 	}
+	d.ctx = up
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	serving, failed := context.WithCancelCause(ctx)
-	d.ctx = serving
 	var background sync.WaitGroup
-	background.Go(func() { failed(server.ServeTLS(d.store.Guard(listener), "", "")) })
 	background.Go(func() { d.service.Run(running) })
 	d.stop = func() {
-		draining, drained := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		d.service.Drain(draining)
-		drained()
-		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-		defer done()
-		if server.Shutdown(ctx) != nil {
-			server.Close()
-		}
+		stop()
 		cancel()
 		background.Wait()
 		d.store.Close()

@@ -3,12 +3,10 @@ package client
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
-	"net/http"
-	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/serving"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
 	"github.com/microtrust/microtrust/trust"
@@ -33,9 +31,9 @@ func (d *dialogue) microCloud(ctx context.Context, store *certstore.Store, serve
 		reached = d.advertise[0]
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop, err := serve(store, service, listener, cancel)
+	stop, err := serving.Start(store, service, listener, cancel)
 	if err != nil {
-		return trust.Result{}, err
+		return trust.Result{}, errors.Join(err, listener.Close())
 	}
 	defer stop()
 	cfg := d.microCloudConfig(passphrase, reached)
@@ -60,33 +58,4 @@ func (d *dialogue) microCloudConfig(p microcloud.Passphrase, reached string) tru
 		cfg.Verify = d.verify
 	}
 	return cfg
-}
-
-// shutdownTime is what requests under way get when the join has ended.
-const shutdownTime = 2 * time.Second
-
-// serve serves the initiator, and the members, until stop. What ends it before is given to failed.
-func serve(store *certstore.Store, service *trust.Service, listener net.Listener, failed func(error)) (stop func(), err error) {
-	mux := http.NewServeMux()
-	mux.Handle(trust.MemberPath, service.Handler())
-	server := &http.Server{
-		Handler:  store.Require(mux),
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong would disturb the dialogue
-	}
-	if err := service.Attach(server); err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		failed(server.ServeTLS(store.Guard(listener), "", ""))
-	}()
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
-		defer cancel()
-		if server.Shutdown(ctx) != nil { // the initiator gets the answer to what it said last
-			server.Close()
-		}
-		<-ended
-	}, nil
 }

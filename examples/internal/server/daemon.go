@@ -3,21 +3,13 @@ package server
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
-	"net/http"
 	"sync"
-	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/examples/internal/serving"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/trust"
-)
-
-// How long the end of the program waits for joiners to hear how the session ended, and for requests that are under way.
-const (
-	drainTime    = 2 * time.Second
-	shutdownTime = 5 * time.Second
 )
 
 // daemon is a member that serves the others.
@@ -50,31 +42,25 @@ func (d *daemon) serve(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle(trust.MemberPath, d.service.Handler())
-	server := &http.Server{
-		Handler:  d.store.Require(mux),
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong would disturb the dialogue
-	}
-	if err := d.service.Attach(server); err != nil {
-		return err
-	}
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return &terminal.UsageError{Err: err}
 	}
-	addresses := []string(o.advertise)
-	if len(addresses) == 0 {
-		addresses = []string{listener.Addr().String()}
+	d.addresses = o.advertise
+	if len(d.addresses) == 0 {
+		d.addresses = []string{listener.Addr().String()}
 	}
-	d.addresses, d.reached = addresses, addresses[0]
-	if err := d.publish(ctx, addresses, !o.noSession); err != nil {
+	d.reached = d.addresses[0]
+	if err := d.publish(ctx, d.addresses, !o.noSession); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	failed, rotated := make(chan error, 1), make(chan error, 1)
+	stop, err := serving.Start(d.store, d.service, listener, func(err error) { failed <- err })
+	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	failed, rotated := make(chan error, 1), make(chan error, 1)
 	var background sync.WaitGroup
-	go func() { failed <- server.ServeTLS(d.store.Guard(listener), "", "") }()
 	background.Go(func() { d.service.Run(running) })
 	d.failed, d.rotated = failed, rotated
 	d.rotate = func() {
@@ -87,14 +73,7 @@ func (d *daemon) serve(ctx context.Context, o options) (err error) {
 		})
 	}
 	d.stop = func() {
-		draining, drained := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		d.service.Drain(draining)
-		drained()
-		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-		defer done()
-		if server.Shutdown(ctx) != nil {
-			server.Close()
-		}
+		stop()
 		cancel()
 		background.Wait()
 		d.store.Close()
