@@ -35,7 +35,9 @@ func intent(t testing.TB) string {
 func TestIntentIsWrittenAsPeersWriteIt(t *testing.T) {
 	raw, err := os.ReadFile("../../testdata/vectors/microcloud-1.0.json")
 	require.NoError(t, err)
-	var file struct{ Vectors []struct{ Name, Class, Body string } }
+	var file struct {
+		Vectors []struct{ Name, Class, Body string }
+	}
 	require.NoError(t, json.Unmarshal(raw, &file))
 	same := 0
 	for _, v := range file.Vectors {
