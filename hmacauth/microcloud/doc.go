@@ -1,6 +1,6 @@
 // Package microcloud signs and verifies requests as the wire format MicroCloud-1.0 does: one header with an HMAC over the raw
-// body, under a key that Argon2id derives from the passphrase. It is for daemons that must talk to peers of that format;
-// nothing else in this module uses it, and who does not import it does not link Argon2id.
+// body, under a key that Argon2id derives from the passphrase. It is for daemons that must talk to peers of that format and
+// have an HTTP layer of their own; package trust speaks the whole format. Only who imports one of the two links Argon2id.
 //
 // The sender derives once and signs as many bodies as it likes:
 //
