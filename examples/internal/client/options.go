@@ -43,8 +43,6 @@ type options struct {
 func parse(args []string, stdout io.Writer) (options, error) {
 	o := options{services: terminal.Pairs{}, attributes: terminal.Pairs{}}
 	flags := flag.NewFlagSet("joinclient", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
 	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
 	flags.StringVar(&o.name, "name", terminal.HostName(), "`name` of this machine in the cluster")
 	flags.StringVar(&o.server, "server", "", "`host:port` of the machine that runs joinserver; none: search on the network")
@@ -72,15 +70,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.BoolVar(&o.picture, "picture", false, "show fingerprints as pictures too")
 	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
 	flags.BoolVar(&o.printFingerprint, "print-fingerprint", false, "print this machine's fingerprint in full and exit")
-	if err := flags.Parse(args); err != nil {
-		if err == flag.ErrHelp {
-			terminal.Help(stdout, flags, purpose, false)
-			return o, err
-		}
-		return o, &terminal.UsageError{Err: err}
-	}
-	if flags.NArg() > 0 {
-		return o, terminal.Usagef("unexpected argument %q; see -h", flags.Arg(0))
+	if err := terminal.Parse(flags, args, stdout, purpose, false); err != nil {
+		return o, err
 	}
 	return o, o.check()
 }

@@ -39,8 +39,6 @@ type options struct {
 func parse(args []string, stdout io.Writer) (options, error) {
 	o := options{services: terminal.Pairs{}}
 	flags := flag.NewFlagSet("joinserver", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
 	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
 	flags.StringVar(&o.name, "name", terminal.HostName(), "`name` of this machine in the cluster")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:9443", "IP `address:port` to serve on")
@@ -60,15 +58,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.BoolVar(&o.picture, "picture", false, "show fingerprints as pictures too")
 	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
 	flags.BoolVar(&o.printFingerprint, "print-fingerprint", false, "print this machine's fingerprint in full and exit")
-	if err := flags.Parse(args); err != nil {
-		if err == flag.ErrHelp {
-			terminal.Help(stdout, flags, purpose, true)
-			return o, err
-		}
-		return o, &terminal.UsageError{Err: err}
-	}
-	if flags.NArg() > 0 {
-		return o, terminal.Usagef("unexpected argument %q; see -h", flags.Arg(0))
+	if err := terminal.Parse(flags, args, stdout, purpose, true); err != nil {
+		return o, err
 	}
 	if o.once && o.exitWhen == 0 {
 		o.exitWhen = 1

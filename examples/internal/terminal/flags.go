@@ -137,8 +137,24 @@ func HostName() string {
 	return name
 }
 
-// Help prints the usage of a program: what it does, its flags, and the exit codes, of the server or of the client.
-func Help(w io.Writer, flags *flag.FlagSet, purpose string, server bool) {
+// Parse reads the command line of a program that takes no arguments. With -h it prints what the program does, its flags and the
+// exit codes, of the server or of the client, to stdout, and the error is flag.ErrHelp; every other one is a *UsageError.
+func Parse(flags *flag.FlagSet, args []string, stdout io.Writer, purpose string, server bool) error {
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	switch err := flags.Parse(args); {
+	case err == flag.ErrHelp:
+		help(stdout, flags, purpose, server)
+		return err
+	case err != nil:
+		return &UsageError{Err: err}
+	case flags.NArg() > 0:
+		return Usagef("unexpected argument %q; see -h", flags.Arg(0))
+	}
+	return nil
+}
+
+func help(w io.Writer, flags *flag.FlagSet, purpose string, server bool) {
 	fmt.Fprintf(w, "%s\n\nflags:\n", purpose)
 	flags.SetOutput(w)
 	flags.PrintDefaults()
