@@ -11,6 +11,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/discovery"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/microtrust/microtrust/unattended"
 	"github.com/stretchr/testify/require"
 )
@@ -45,7 +46,7 @@ func TestInitiatorIsFound(t *testing.T) {
 	t.Parallel()
 	link := loopback(t)
 	s, initiator := newLink(t, link)
-	impostor := &site{t: t, head: s.head + skip + "\n", members: s.members, addr: map[string]string{initiator: freeAddress(t)}, patience: s.patience}
+	impostor := &site{t: t, head: s.head + skip + "\n", members: s.members, addr: map[string]string{initiator: lantest.FreeAddress(t)}, patience: s.patience}
 	false1 := impostor.start(initiator)
 	ctx, end := enough(t)
 	lies := false1.run(ctx) // it knows the passphrase, and announces itself as the initiator
@@ -74,7 +75,7 @@ func TestInitiatorIsNotFound(t *testing.T) {
 	s, initiator := newLink(t, link)
 	s.head += skip + "\ntimeout: 2s\n"
 	a, err := discovery.NewAnnouncer(discovery.Config{
-		Name: initiator + "x", Addresses: []string{freeAddress(t)}, Interfaces: []string{link}, Open: func() bool { return true },
+		Name: initiator + "x", Addresses: []string{lantest.FreeAddress(t)}, Interfaces: []string{link}, Open: func() bool { return true },
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

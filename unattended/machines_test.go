@@ -4,19 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/microtrust/microtrust/unattended"
 	"github.com/stretchr/testify/require"
@@ -44,7 +43,7 @@ func newSite(t *testing.T, n int, lines ...string) *site {
 	s.head = "initiator: micro01\npassphrase: " + passphrase + "\n" + strings.Join(append(lines, ""), "\n")
 	for i := range n {
 		name := fmt.Sprintf("micro%02d", i+1)
-		s.addr[name] = freeAddress(t)
+		s.addr[name] = lantest.FreeAddress(t)
 		s.members = append(s.members, fmt.Sprintf("- {name: %s, address: '%s'}", name, s.addr[name]))
 	}
 	return s
@@ -59,20 +58,6 @@ func (s *site) plan() *unattended.Plan {
 }
 
 func (s *site) text() string { return s.head + "members:\n" + strings.Join(s.members, "\n") + "\n" }
-
-// freeAddress returns an address on which nobody listens, with a port below those that systems give to outgoing connections.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(22_000)))
-		if err == nil {
-			defer ln.Close()
-			return ln.Addr().String()
-		}
-	}
-	require.Fail(t, "no free port")
-	return ""
-}
 
 // machine is one machine of a test, serving on loopback.
 type machine struct {

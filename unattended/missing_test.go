@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/microtrust/microtrust/unattended"
@@ -89,7 +90,7 @@ func TestWrongAddressIsNoticed(t *testing.T) {
 	ctx, end := enough(t)
 	m1, m2, m3 := s.start("micro01"), s.start("micro02"), s.start("micro03")
 	done1, done2 := m1.run(ctx), m2.run(ctx)
-	done3 := m3.runWith(ctx, unattended.Machine{Addresses: []string{freeAddress(t)}})
+	done3 := m3.runWith(ctx, unattended.Machine{Addresses: []string{lantest.FreeAddress(t)}})
 	m3.awaitMissing("micro01 is a member and has not met all others", "micro02 is a member and has not met all others")
 	for _, m := range []*machine{m1, m2} {
 		m.await("why micro03 was not reached", func(p unattended.Progress) bool { return len(p.Missing) == 1 && p.Missing[0].Err != nil })
@@ -237,7 +238,7 @@ func TestNameOfAnother(t *testing.T) {
 	done1, done2 := m1.run(ctx), m2.run(ctx)
 	m1.awaitMissing("micro03 has never been seen")
 	m2.awaitMissing("micro03 is no member")
-	s.addr["micro02"] = freeAddress(t)
+	s.addr["micro02"] = lantest.FreeAddress(t)
 	impostor := s.startIn(filepath.Join(t.TempDir(), "other"), "micro02")
 	err := missing(t, impostor.run(t.Context()))
 	require.ErrorIs(t, err, session.ErrDenied)
@@ -308,7 +309,7 @@ func TestGivingUpIsTakenBack(t *testing.T) {
 func TestWithoutEffect(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, skip)
-	s.addr["micro09"] = freeAddress(t)
+	s.addr["micro09"] = lantest.FreeAddress(t)
 	m := s.start("micro01")
 	stranger := s.start("micro09")
 	fromFile, err := unattended.Parse([]byte(strings.Replace(s.text(), "passphrase: "+passphrase, "passphrase_file: p", 1)), "f.yaml")

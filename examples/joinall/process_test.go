@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -47,27 +46,13 @@ func newSite(t *testing.T, n int, timeout string) *site {
 	for i := range n {
 		name := fmt.Sprintf("micro%02d", i+1)
 		s.names = append(s.names, name)
-		text += fmt.Sprintf("- {name: %s, address: '%s'}\n", name, freeAddress(t))
+		text += fmt.Sprintf("- {name: %s, address: '%s'}\n", name, lantest.FreeAddress(t))
 		_, err := certstore.LoadOrCreateIdentity(filepath.Join(s.dir, name), certstore.IdentityConfig{Name: name, Algorithm: certstore.Ed25519})
 		require.NoError(t, err)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "cluster.yaml"), []byte(text), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "passphrase"), []byte("correct horse battery staple\n"), 0o600))
 	return s
-}
-
-// freeAddress returns an address on which nobody listens, with a port below those that systems give to outgoing connections.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(22_000)))
-		if err == nil {
-			defer ln.Close()
-			return ln.Addr().String()
-		}
-	}
-	require.Fail(t, "no free port")
-	return ""
 }
 
 // process is joinall on one machine.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -29,7 +30,7 @@ func TestReadmeScript(t *testing.T) {
 	}
 	for _, address := range []string{"127.0.0.1:9443", "127.0.0.1:9444"} {
 		require.Equal(t, 1, strings.Count(script, address))
-		script = strings.Replace(script, address, freeAddress(t), 1)
+		script = strings.Replace(script, address, lantest.FreeAddress(t), 1)
 	}
 	bin, dir := t.TempDir(), t.TempDir()
 	program := "#!/bin/sh\n" + isProgram + "=1 exec '" + os.Args[0] + "' \"$@\"\n"

@@ -4,12 +4,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/stretchr/testify/require"
 )
 
 // testInvitation: an invitation outlasts the process that made it, which is killed, and lets in one machine, and no other.
 func testInvitation(t *testing.T, bin string) {
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), lantest.FreeAddress(t)
 	serve := func(args ...string) *process {
 		p := start(t, filepath.Join(bin, "joinserver"), append([]string{"-dir", filepath.Join(dir, "m1"), "-name", "micro01", "-listen", address}, args...)...)
 		p.await(`(at ` + address + `)`)

@@ -5,19 +5,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 
 	_ "github.com/microtrust/microtrust/examples/internal/client" // so that these tests run again when the other program changes
 	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,21 +31,6 @@ func programs(t *testing.T) string {
 	built, err := exec.Command("go", "build", "-o", dir, ".", "../joinclient").CombinedOutput()
 	require.NoError(t, err, string(built))
 	return dir
-}
-
-// freeAddress returns an address on which nobody listens. The port is below those that systems give to outgoing connections:
-// one of those would perhaps be taken by the time that a program listens there.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(22_000)))
-		if err == nil {
-			defer ln.Close()
-			return ln.Addr().String()
-		}
-	}
-	require.Fail(t, "no free port")
-	return ""
 }
 
 func readme(t *testing.T) string {
@@ -75,7 +58,7 @@ func testScript(t *testing.T, bin string) {
 		}
 	}
 	require.Equal(t, 2, strings.Count(script, "127.0.0.1:9443"))
-	cmd := exec.Command("sh", "-e", "-c", strings.ReplaceAll(script, "127.0.0.1:9443", freeAddress(t)))
+	cmd := exec.Command("sh", "-e", "-c", strings.ReplaceAll(script, "127.0.0.1:9443", lantest.FreeAddress(t)))
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	output, err := cmd.CombinedOutput()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,7 +20,7 @@ func startClient(t *testing.T, i *initiator, args ...string) *program {
 		args = append(args, "-services", "LXD=5.21.2")
 	}
 	return start(t, "joinclient", append([]string{
-		"-json", "-microcloud", "-found-cluster", "-dir", dir, "-name", "micro02", "-server", i.address, "-listen", freeAddress(t),
+		"-json", "-microcloud", "-found-cluster", "-dir", dir, "-name", "micro02", "-server", i.address, "-listen", lantest.FreeAddress(t),
 		"-passphrase-file", writeFile(t, strong), "-fingerprint", certstore.FingerprintOf(i.certificate.Leaf).String(),
 	}, args...)...)
 }
