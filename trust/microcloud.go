@@ -98,6 +98,9 @@ func (s *Service) newMicroCloud(open *session.Session, cfg MicroCloudConfig) (*M
 	if err != nil {
 		return nil, err
 	}
+	if open != nil && secret.opens(open) {
+		return nil, fmt.Errorf("%w: Passphrase is that of the session's own protocol; here it can be guessed offline", ErrConfig)
+	}
 	if s.attempts.Wrong(s.attempts.Name(secret.passphrase.Tag)) >= int64(secret.budget) {
 		return nil, fmt.Errorf("%w; choose another one", session.ErrExhausted)
 	}

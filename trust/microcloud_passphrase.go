@@ -9,6 +9,7 @@ import (
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
 	"github.com/microtrust/microtrust/ratelimit"
+	"github.com/microtrust/microtrust/session"
 )
 
 const (
@@ -22,6 +23,12 @@ const (
 type microcloudSecret struct {
 	passphrase microcloud.Passphrase
 	budget     ratelimit.Budget
+}
+
+// opens reports whether a session takes the passphrase for its own protocol, in which nobody can guess it offline.
+func (m microcloudSecret) opens(open *session.Session) bool {
+	p, err := hmacauth.ParsePassphrase(m.passphrase.Reveal())
+	return err == nil && p.Reveal() == open.Passphrase().Reveal()
 }
 
 // microcloudSecretOf returns the config's passphrase, or a generated one.

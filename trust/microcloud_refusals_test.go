@@ -173,6 +173,8 @@ func TestMicroCloudConfig(t *testing.T) {
 		"an address of two": {s, trust.MicroCloudConfig{Address: "10.0.0.1,10.0.0.2"}, trust.ErrConfig},
 		"no service name":   {s, trust.MicroCloudConfig{Address: "10.0.0.1", Services: map[string]string{"": "1"}}, trust.ErrConfig},
 		"a weak passphrase": {s, trust.MicroCloudConfig{Address: "10.0.0.1", Passphrase: weak}, trust.ErrWeakPassphrase},
+		"the session's own": {s, trust.MicroCloudConfig{Address: "10.0.0.1", InsecureWeakPassphrase: true,
+			Passphrase: phraseOf(t, strings.ToUpper(s.Passphrase().Reveal()))}, trust.ErrConfig},
 		"open already":      {s, trust.MicroCloudConfig{Address: "10.0.0.1", Passphrase: strong}, trust.ErrSessionOpen},
 		"no session":        {nil, trust.MicroCloudConfig{Address: "10.0.0.1"}, session.ErrClosed},
 		"another's session": {unrelated, trust.MicroCloudConfig{Address: "10.0.0.1"}, session.ErrClosed},
