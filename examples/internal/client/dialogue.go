@@ -55,10 +55,11 @@ func (d *dialogue) passphrase(ctx context.Context) (hmacauth.Passphrase, error) 
 }
 
 func (d *dialogue) config(store *certstore.Store, p hmacauth.Passphrase) trust.JoinConfig {
-	cfg := trust.JoinConfig{
+	return trust.JoinConfig{
 		Store:                   store,
 		Passphrase:              p,
 		Fingerprint:             d.fingerprint,
+		Verify:                  d.verifier(),
 		InsecureSkipFingerprint: d.skipFingerprint,
 		Addresses:               d.advertise,
 		Services:                d.services,
@@ -66,10 +67,6 @@ func (d *dialogue) config(store *certstore.Store, p hmacauth.Passphrase) trust.J
 		Wait:                    d.wait,
 		Progress:                d.progress,
 	}
-	if d.fingerprint.IsZero() && !d.skipFingerprint {
-		cfg.Verify = d.verify
-	}
-	return cfg
 }
 
 // try joins at the first of the servers that decides.
@@ -87,6 +84,14 @@ func (d *dialogue) try(ctx context.Context, servers []string, join func(server s
 func (d *dialogue) progress(p trust.Progress) {
 	d.proving = d.proving || p.Stage >= trust.Proving
 	terminal.Joining(d.screen, d.waiting, d.server, p)
+}
+
+// verifier returns what asks the person to compare, or nil if the command line says how fingerprints are compared.
+func (d *dialogue) verifier() func(context.Context, trust.Initiator) error {
+	if d.skipFingerprint || !d.fingerprint.IsZero() {
+		return nil
+	}
+	return d.verify
 }
 
 // verify asks the person to compare.

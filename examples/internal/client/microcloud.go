@@ -44,18 +44,15 @@ func (d *dialogue) microCloud(ctx context.Context, store *certstore.Store, serve
 }
 
 func (d *dialogue) microCloudConfig(p microcloud.Passphrase, reached string) trust.MicroCloudJoinConfig {
-	cfg := trust.MicroCloudJoinConfig{
+	return trust.MicroCloudJoinConfig{
 		Passphrase:              p,
 		Address:                 reached,
 		Services:                d.services,
 		Fingerprint:             d.fingerprint,
+		Verify:                  d.verifier(),
 		InsecureSkipFingerprint: d.skipFingerprint,
 		Found:                   d.foundCluster,
 		Wait:                    d.wait,
 		Progress:                d.progress,
 	}
-	if d.fingerprint.IsZero() && !d.skipFingerprint {
-		cfg.Verify = d.verify
-	}
-	return cfg
 }

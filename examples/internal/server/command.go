@@ -22,7 +22,7 @@ func (c *console) commands() []command {
 	return []command{
 		{"members", "", "the members, and how each stands to this machine", c.listMembers},
 		{"remove", "NAME|FINGERPRINT none|known", "removes a machine; whom it admitted goes too (none) or stays (known)", c.remove},
-		{"invite", "NAME [HOURS]", "makes an invitation, with which the machine of that name joins without being asked about; for 24 hours if nothing is said", c.makeInvitation},
+		{"invite", "NAME [HOURS]", "makes an invitation, with which the machine of that name joins without being asked about; for 24 hours if nothing is said", c.invite},
 		{"invitations", "", "the invitations that this machine made, and what became of them", c.listInvitations},
 		{"revoke", "ID", "takes an invitation back", c.revoke},
 		{"rotate", "", "gives this machine a new key while it serves", c.rotate},

@@ -21,7 +21,7 @@ type console struct {
 	daemon     *daemon
 	microCloud *trust.MicroCloud   // nil without -microcloud
 	session    *session.Session    // nil with -no-session
-	found      announcement        // of the session on the network
+	announced  announcement        // of the session on the network
 	known      *certstore.Snapshot // what the screen has told of the members
 
 	offers []session.OfferID // wait for a decision by a person, in the order in which they are asked about
@@ -57,7 +57,7 @@ func (c *console) run(ctx context.Context) error {
 				if over, err := c.over(); over {
 					return err
 				}
-				c.found.stop()
+				c.announced.stop()
 				c.serving("The session is over. ")
 				events = nil
 				continue
@@ -71,7 +71,7 @@ func (c *console) run(ctx context.Context) error {
 			if err != nil {
 				c.screen.Linef("The new key was not taken: %s", terminal.Explain(err))
 			}
-		case err := <-c.found.failed:
+		case err := <-c.announced.failed:
 			return err
 		case err := <-c.daemon.failed:
 			return err

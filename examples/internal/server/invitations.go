@@ -13,8 +13,8 @@ import (
 	"github.com/microtrust/microtrust/trust"
 )
 
-// makeInvitation shows an invitation, this once.
-func (c *console) makeInvitation(ctx context.Context, args []string) error {
+// invite shows an invitation, this once.
+func (c *console) invite(ctx context.Context, args []string) error {
 	cfg := trust.InviteConfig{Name: args[0]}
 	if len(args) > 1 {
 		hours, err := strconv.ParseUint(args[1], 10, 16)

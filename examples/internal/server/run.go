@@ -75,12 +75,12 @@ func serve(ctx context.Context, o options, screen *terminal.Screen, input *termi
 			return &terminal.UsageError{Err: fmt.Errorf("-microcloud: %w", err)}
 		}
 	}
-	if c.found, err = announce(o, d, s); err != nil {
+	if c.announced, err = announce(o, d, s); err != nil {
 		return err
 	}
-	defer c.found.stop()
+	defer c.announced.stop()
 	c.introduce()
-	c.invite()
+	c.showSession()
 	return c.run(ctx)
 }
 
@@ -148,8 +148,8 @@ func (c *console) serving(why string) {
 	}
 }
 
-// invite shows what the people at the other machines need.
-func (c *console) invite() {
+// showSession shows what the people at the other machines need.
+func (c *console) showSession() {
 	deadline := c.session.Deadline()
 	e := c.about("opened")
 	e.Deadline = &deadline
@@ -172,13 +172,13 @@ func (c *console) invite() {
 	c.screen.Indented(fmt.Sprintf("A trust session is open for %s, until %s:",
 		terminal.Duration(c.session.Remaining(time.Now())), deadline.Format(time.TimeOnly)), lines...)
 	if c.microCloud != nil {
-		e.MicroCloudPassphrase = c.inviteOlder()
+		e.MicroCloudPassphrase = c.showMicroCloud()
 	}
 	c.screen.Event(e)
 }
 
-// inviteOlder shows what machines that speak MicroCloud-1.0 need, and returns the passphrase if it was generated.
-func (c *console) inviteOlder() (generated string) {
+// showMicroCloud shows what machines that speak MicroCloud-1.0 need, and returns the passphrase if it was generated.
+func (c *console) showMicroCloud() (generated string) {
 	shown := "the one from -microcloud-passphrase-file"
 	if c.microCloudFile == "" {
 		generated = c.microCloud.Passphrase().Reveal()
