@@ -44,16 +44,18 @@
 //   - Statements: statement.go has their encoding, statement_kind.go the kinds, of which statement_admit.go,
 //     statement_remove.go and statement_profile.go have the contents; statement_parallel.go verifies many.
 //   - Evaluation: evaluate.go says who is trusted, step by step; evaluate_history.go, evaluate_name.go,
-//     evaluate_member.go and evaluate_machine.go are parts of it, member.go and snapshot.go its result, evidence.go shows others a single result.
+//     evaluate_member.go and evaluate_machine.go are parts of it, member.go and snapshot.go its result, evidence.go shows
+//     others a single result.
 //   - Store: store.go keeps statements and snapshot, store_absorb.go takes in what is new, and each change has a file:
 //     store_bootstrap.go, store_admit.go, store_adopt.go, store_profile.go, store_remove*.go, store_vouch.go, store_rotate*.go.
 //   - Storage: backend.go says what a backend is; backend_memory.go and backend_file*.go are two.
 //   - Identity: identity.go is one in memory; identity_generate.go, identity_create.go, identity_load.go and
 //     identity_pem.go are where it comes from; identity_home.go, identity_stage.go, identity_keyring.go and
-//     identity_destroy.go its way through a rotation on disk; identity_protect.go and identity_reseal.go its encryption. notebook.go is
-//     what else a machine keeps beside it.
-//   - TLS: store_tls.go is what others call; tls.go and tls_peer.go make configurations, tls_authorize.go decides over
-//     a peer and tls_guest.go bounds those without a certificate; tls_middleware.go, tls_guard.go and tls_transport*.go apply that to requests and connections.
+//     identity_destroy.go its way through a rotation on disk; identity_protect.go and identity_reseal.go its encryption.
+//     notebook.go is what else a machine keeps beside it.
+//   - TLS: store_tls.go is what others call; tls.go and tls_peer.go make configurations, tls_authorize.go decides over a
+//     peer and tls_guest.go bounds those without a certificate; tls_middleware.go, tls_guard.go and tls_transport*.go apply
+//     that to requests and connections.
 //
 // docs/trust-store.md has formats and rules.
 package certstore
