@@ -1,8 +1,12 @@
 package trust
 
 import (
+	"context"
+
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/invitation"
+	"github.com/microtrust/microtrust/session"
 )
 
 // OutcomeError is what a joiner makes of an outcome in a verified reply, where the states in answers are what it asked for.
@@ -30,4 +34,19 @@ func RewriteBook(data []byte) (again []byte, err error) {
 		return nil, err
 	}
 	return notes.Read()
+}
+
+// SessionOf is the session behind the newest proof of a joiner.
+func (s *Service) SessionOf(joiner certstore.Fingerprint) *session.Session {
+	s.handshakes.mu.Lock()
+	defer s.handshakes.mu.Unlock()
+	return s.handshakes.byJoiner[joiner].session
+}
+
+// JoinersWait reports whether a joiner is owed its outcome, for which a rotation waits.
+func (s *Service) JoinersWait() bool { return s.handshakes.waiting() }
+
+// AdmitInvited is what the session behind an invitation does with an offer.
+func (s *Service) AdmitInvited(ctx context.Context, id invitation.ID, o session.Offer) error {
+	return s.admitInvited(ctx, id, o)
 }

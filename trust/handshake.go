@@ -58,11 +58,26 @@ func (h *handshake) enter(keys *hmacauth.InitiatorKeys, behind *session.Session)
 	h.keys, h.session = keys, behind
 }
 
-// leave ends a session that was for this joiner alone.
+// leave ends a session that was for this joiner alone, at once: nobody waits for its confirmation there. If it was admitted, it is a
+// member, and another proof has another session.
 func (h *handshake) leave(reason error) {
 	if h.door.shown == nil {
 		h.session.Close(reason)
+		_ = h.session.Fail(h.offerID(), reason) // an error says that there was no offer
 	}
+}
+
+// comesTooLate reports whether what was proved is an invitation by which this joiner may not come in any more.
+func (h *handshake) comesTooLate() bool {
+	return h.door.shown == nil && h.session != nil && !h.session.Open()
+}
+
+// failed returns why a joiner that nobody is asked about was not admitted; nil if it was, or somebody is asked.
+func (h *handshake) failed() error {
+	if j, ok := h.session.Lookup(h.offerID()); ok && h.door.shown == nil && j.State == session.StateFailed {
+		return j.Cause
+	}
+	return nil
 }
 
 // proved returns the keys once the joiner's proof was right, and nil before.

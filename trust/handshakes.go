@@ -6,6 +6,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/ratelimit"
+	"github.com/microtrust/microtrust/session"
 )
 
 // maxProved bounds the handshakes of joiners that know the secret: more than a session admits, so that some may fail.
@@ -67,6 +68,7 @@ func (t *handshakes) promote(h *handshake) bool {
 	t.byJoiner[h.joiner] = h
 	t.mu.Unlock()
 	if older != nil {
+		older.leave(session.ErrSuperseded)
 		older.release()
 	}
 	return true

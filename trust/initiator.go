@@ -127,8 +127,13 @@ func (s *Service) verifyProof(x *exchange) error {
 		s.countWrongProof(x, attempt)
 		return errRefuse
 	}
-	attempt.Release()
-	return s.enter(x, keys)
+	err = s.enter(x, keys)
+	if x.hs.comesTooLate() {
+		attempt.Fail() // or its source could fill the log of those who do
+	} else {
+		attempt.Release()
+	}
+	return err
 }
 
 // enter lets a joiner that has proved the secret in. While the certificate that it saw is being replaced, it comes too late.
@@ -143,6 +148,7 @@ func (s *Service) enter(x *exchange, keys *hmacauth.InitiatorKeys) error {
 	}
 	x.hs.enter(keys, behind)
 	if !s.handshakes.promote(x.hs) {
+		x.hs.leave(session.ErrLimitReached)
 		return errRefuse
 	}
 	s.keepConnection(x.r)
@@ -223,6 +229,7 @@ func writeReply(w http.ResponseWriter, body []byte) {
 func (s *Service) answerJoin(x *exchange) (any, error) {
 	var req joinRequest
 	if err := wire.DecodeJSON(x.body, &req); err != nil {
+		x.hs.leave(session.ErrInvalid)
 		return nil, err
 	}
 	reply := joinReply{
@@ -235,6 +242,9 @@ func (s *Service) answerJoin(x *exchange) (any, error) {
 	if err == nil {
 		x.hs.setOffer(offer.ID())
 		_, err = x.hs.session.Propose(context.WithoutCancel(x.r.Context()), offer)
+	}
+	if err == nil {
+		err = x.hs.failed()
 	}
 	if err != nil {
 		x.hs.leave(err)

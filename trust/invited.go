@@ -108,8 +108,11 @@ func (s *Service) admitInvited(ctx context.Context, id invitation.ID, o session.
 	if err := s.refusal(v, o.Fingerprint(), now); err != nil {
 		return err
 	}
-	if s.stateOf(v, now) == InvitationUsed {
+	if s.stateOf(v, now) == InvitationUsed && v.bound.offer != o.ID() {
 		return session.ErrInvitationUsed // by the same certificate, with another intent
+	}
+	if _, err := s.mayAdmit(); err != nil {
+		return err // before anybody is bound in vain
 	}
 	if holder, held := s.nameHolder(o.Intent.Name); held && holder != o.Fingerprint() {
 		return &session.ConflictError{Name: o.Intent.Name, Member: true, Others: []certstore.Fingerprint{holder}}

@@ -1,0 +1,131 @@
+package trust_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/ratelimit"
+	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
+)
+
+// over fails unless nothing is left of a session, its timer included.
+func over(t *testing.T, s *session.Session, about string) {
+	t.Helper()
+	select {
+	case <-s.Ended():
+	default:
+		require.Fail(t, "a session is left", about)
+	}
+}
+
+// TestProofsOfOneHolderDoNotPileUp: whoever has an invitation, used or not, can prove it for ever, and each proof has a session of its own. No
+// more than the newest of a certificate is ever left.
+func TestProofsOfOneHolderDoNotPileUp(t *testing.T) {
+	first := target(t)
+	used, open := first.invite("micro02"), first.invite("micro03")
+	member, holder := newMachine(t, "micro02"), newMachine(t, "micro03")
+	_, err := member.accept(used)
+	require.NoError(t, err)
+	before := first.svc.SessionOf(member.store.Identity().Fingerprint())
+	for range 3 {
+		j, reply := member.presents(used, first, "micro02")
+		require.Equal(t, "approved", j.outcomeOf(reply)["state"])
+		over(t, before, "a member that comes back again and again")
+		before = first.svc.SessionOf(member.store.Identity().Fingerprint())
+	}
+	for range 3 {
+		j := raw(t, holder, first, wrong(t))
+		j.secret = open.Secret()
+		hello := j.helloMessage(open.Selector())
+		j.derive(hello.body, j.send(hello))
+		require.Equal(t, "invalid", j.call(j.sign(hmacauth.EndpointJoin, []byte("{")))["code"])
+		over(t, first.svc.SessionOf(holder.store.Identity().Fingerprint()), "a right proof of what is no intent")
+	}
+	require.Equal(t, trust.InvitationOpen, first.status(open.ID).State)
+}
+
+// TestHoldersOfAnInvitationOccupyNothing: an invitation whose name has gone to another machine can be proved with any number of
+// certificates. None of them is owed anything, so that no rotation waits for them and no table is filled.
+func TestHoldersOfAnInvitationOccupyNothing(t *testing.T) {
+	first := target(t)
+	inv, holder := first.invite("micro02"), newMachine(t, "micro02")
+	s := first.open(session.Config{})
+	_, err := trust.Join(t.Context(), first.addr, holder.joinConfig(s, first))
+	require.NoError(t, err)
+	s.Close(nil)
+	require.Eventually(t, func() bool { return !first.svc.JoinersWait() }, 10*time.Second, time.Millisecond)
+	for range 3 {
+		thief := newMachine(t, "micro02")
+		_, reply := thief.presents(inv, first, "micro02")
+		require.Equal(t, "refused", reply["state"])
+		require.Equal(t, "name-conflict", reply["code"])
+		over(t, first.svc.SessionOf(thief.store.Identity().Fingerprint()), "refused")
+	}
+	require.False(t, first.svc.JoinersWait())
+}
+
+// TestTwoProofsAtOnceOfOneMachine: it came back while it was being admitted, with the same intent. It is a member, and told so.
+func TestTwoProofsAtOnceOfOneMachine(t *testing.T) {
+	first := target(t)
+	inv, second := first.invite("micro02"), newMachine(t, "micro02")
+	offer, err := session.NewOffer(second.store.Identity().Certificate(), session.Intent{Name: "micro02"})
+	require.NoError(t, err)
+	for range 2 { // the second waited until the first was done
+		require.NoError(t, first.svc.AdmitInvited(t.Context(), inv.ID, offer))
+	}
+	other, err := session.NewOffer(second.store.Identity().Certificate(), session.Intent{Name: "micro02", Attributes: map[string]string{"rack": "7"}})
+	require.NoError(t, err)
+	require.ErrorIs(t, first.svc.AdmitInvited(t.Context(), inv.ID, other), session.ErrInvitationUsed)
+	require.Equal(t, 2, first.store.Snapshot().Len())
+}
+
+// TestWhoMayNotAdmitBindsNobody: the invitation of a machine that was removed is proved, and nothing is written.
+func TestWhoMayNotAdmitBindsNobody(t *testing.T) {
+	first, second := target(t), newMachine(t, "micro02")
+	_, err := second.accept(first.invite("micro02"))
+	require.NoError(t, err)
+	second.serve(generous())
+	inv, err := second.svc.Invite(t.Context(), trust.InviteConfig{Name: "micro03", Addresses: []string{second.addr}})
+	require.NoError(t, err)
+	_, err = first.store.Remove(t.Context(), certstore.RemoveRequest{Key: second.store.Identity().KeyID(), Keep: certstore.KeepNone})
+	require.NoError(t, err)
+	_, err = second.store.Merge(t.Context(), first.store.Statements())
+	require.NoError(t, err)
+	_, reply := newMachine(t, "micro03").presents(inv, second, "micro03")
+	require.Equal(t, "refused", reply["state"])
+	require.Equal(t, "admission-failed", reply["code"])
+	require.Equal(t, trust.InvitationOpen, second.status(inv.ID).State)
+}
+
+// TestWhoPresentsWhatIsOverWaits: a proof of an invitation that is over is paced like a wrong one, so that it cannot flood the security log.
+func TestWhoPresentsWhatIsOverWaits(t *testing.T) {
+	log, cfg := new(securityLog), generous()
+	cfg.Logger, cfg.Attempts = log.logger(), ratelimit.AttemptsConfig{FreePerSource: 2, BackOff: time.Hour, MaxBackOff: time.Hour}
+	first := newMachine(t, "micro01").serve(cfg)
+	require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+	used, inv := first.invite("micro02"), first.invite("micro03")
+	second := newMachine(t, "micro02")
+	_, err := second.accept(used)
+	require.NoError(t, err)
+	for range 3 { // which its own machine may do
+		j, reply := second.presents(used, first, "micro02")
+		require.Equal(t, "approved", j.outcomeOf(reply)["state"])
+	}
+	require.NoError(t, first.svc.RevokeInvitation(t.Context(), inv.ID))
+	for range 2 {
+		_, reply := newMachine(t, "micro03").presents(inv, first, "micro03")
+		require.Equal(t, "invitation-revoked", reply["code"])
+	}
+	j := raw(t, newMachine(t, "micro03"), first, wrong(t))
+	j.secret = inv.Secret()
+	hello := j.helloMessage(inv.Selector())
+	j.derive(hello.body, j.send(hello))
+	require.Equal(t, http.StatusTooManyRequests, j.send(j.sign(hmacauth.EndpointJoin, intent("micro03"))).status)
+	require.Len(t, log.events(t, "authn_token_reuse"), 2)
+}
