@@ -45,7 +45,7 @@ func (t *tool) invite(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
-	inv, err := service.Invite(ctx, trust.InviteConfig{Name: t.args[0], Life: t.life, Addresses: t.addresses})
+	inv, err := service.Invite(ctx, trust.InviteConfig{Name: t.args[0], Life: t.life, Addresses: t.advertise})
 	if errors.Is(err, certstore.ErrNameTaken) {
 		return terminal.Usagef("a member is called %s already", t.args[0])
 	}

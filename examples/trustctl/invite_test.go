@@ -17,7 +17,7 @@ func TestInvite(t *testing.T) {
 	machines := cluster(t, "micro01", "micro02")
 	dir := machines[0].dir
 	require.Empty(t, requireDone(t, machines, "", "-dir", dir, "invitations"))
-	text := trustctl(t, "", "-dir", dir, "invite", "micro03", "-life", "2h", "-address", "10.0.0.1:9443,[fd00::1]:9443").stdout
+	text := trustctl(t, "", "-dir", dir, "invite", "micro03", "-life", "2h", "-advertise", "10.0.0.1:9443,[fd00::1]:9443").stdout
 	require.Equal(t, 1, strings.Count(text, "\n"), "the invitation and nothing else")
 	inv, err := invitation.Parse(text)
 	require.NoError(t, err)

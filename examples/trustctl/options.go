@@ -26,7 +26,7 @@ type options struct {
 	yes            bool
 	destroy        bool
 	life           time.Duration
-	addresses      terminal.Addresses
+	advertise      terminal.Addresses
 	args           []string
 	command        command
 }
@@ -61,10 +61,10 @@ func commands() []command {
 				f.BoolVar(&o.destroy, "destroy", false, "destroy the private key also if no other member can be told")
 			}},
 		{name: "rotate", does: "announces a new key of this machine, which the daemon then takes", run: (*tool).rotate},
-		{name: "invite", arguments: "NAME [-life 24h] [-address HOST:PORT,…]", does: "prints an invitation, with which the machine of that name joins without being asked about", least: 1, most: 1, run: (*tool).invite,
+		{name: "invite", arguments: "NAME [-life 24h] [-advertise HOST:PORT,…]", does: "prints an invitation, with which the machine of that name joins without being asked about", least: 1, most: 1, run: (*tool).invite,
 			flags: func(f *flag.FlagSet, o *options) {
 				f.DurationVar(&o.life, "life", 0, "how long it can be used; 0: 24h")
-				f.Var(&o.addresses, "address", "`host:port,…` where this machine is reached, if not where it says")
+				f.Var(&o.advertise, "advertise", "`host:port,…` that the other machine reaches this one at, if it is not what the members know")
 			}},
 		{name: "invitations", arguments: "[-json]", does: "the invitations that this machine made, and what became of them", run: (*tool).invitations, flags: asJSON},
 		{name: "revoke", arguments: "ID", does: "takes an invitation back", least: 1, most: 1, run: (*tool).revoke},
