@@ -61,15 +61,19 @@ func (c *courier) run() {
 	}
 }
 
-// reach opens a connection to the address of the intent, over which the joiner proves the certificate of the intent.
+// reach opens a connection to the address of the intent, over which the joiner proves the certificate of the intent. It ends
+// with the courier: a joiner that has left is not admitted.
 func (c *courier) reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reachPatience)
 	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
 	for retry := 0; ; retry++ {
 		conn, err := c.dial(ctx)
-		if err == nil {
-			c.hold(conn)
+		if err == nil && c.hold(conn) {
 			return nil
+		}
+		if c.ctx.Err() != nil {
+			return session.ErrAborted
 		}
 		if errors.Is(err, errOtherCertificate) || pause(ctx, backOff(retry)) != nil {
 			return fmt.Errorf("the joiner cannot be reached at %s with the certificate of its intent: %w", c.address, err)
@@ -96,14 +100,21 @@ func (c *courier) dial(ctx context.Context) (net.Conn, error) {
 	}))
 }
 
-func (c *courier) hold(conn net.Conn) {
+// hold keeps a connection in place of the former one; when the courier has ended, it keeps none and returns false.
+func (c *courier) hold(conn net.Conn) bool {
 	c.mu.Lock()
-	before := c.held
-	c.held = conn
-	c.mu.Unlock()
-	if before != nil {
-		before.Close()
+	ended := c.ctx.Err() != nil
+	useless := []net.Conn{c.held}
+	if c.held = conn; ended {
+		c.held, useless = nil, append(useless, conn)
 	}
+	c.mu.Unlock()
+	for _, conn := range useless {
+		if conn != nil {
+			conn.Close()
+		}
+	}
+	return !ended
 }
 
 func (c *courier) letGo() net.Conn {

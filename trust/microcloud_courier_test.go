@@ -2,6 +2,7 @@ package trust_test
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"testing"
@@ -217,4 +218,26 @@ func TestMicroCloudJoinerThatHangs(t *testing.T) {
 	await(t, s, session.EventJoined)
 	cancel()
 	require.ErrorIs(t, <-hung, session.ErrAdmission)
+}
+
+// TestMicroCloudJoinerLeavesBeforeItIsAdmitted: who stops while it is called is not admitted, and nothing waits for it.
+func TestMicroCloudJoinerLeavesBeforeItIsAdmitted(t *testing.T) {
+	first, s, _ := olderFounder(t, older(), session.Config{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	j := newOlderJoiner(t, "micro02")
+	j.addr = ln.Addr().String()
+	require.Equal(t, http.StatusOK, j.join(first).status)
+	approved := make(chan error, 1)
+	go func() { approved <- s.Approve(t.Context(), s.Joiners()[0].ID) }()
+	called, err := ln.Accept()
+	require.NoError(t, err)
+	defer called.Close()
+	require.Equal(t, http.StatusOK, j.stop(first, "changed my mind").status)
+	_ = first.svc.Drain(t.Context()) // nobody serves it any more
+	_ = tls.Server(called, &tls.Config{Certificates: []tls.Certificate{j.id.TLSCertificate()}}).Handshake()
+	require.ErrorIs(t, <-approved, session.ErrAborted)
+	require.Equal(t, map[string]session.State{"micro02": session.StateFailed}, states(s))
+	require.Equal(t, 1, first.store.Snapshot().Len())
 }
