@@ -72,9 +72,9 @@ func destroyFile(root directory, name string) error {
 	return root.Remove(name)
 }
 
-// DestroyIdentity overwrites and deletes all private keys in the directory of an identity, and its notebooks: for a machine that has left its
-// cluster, after Store.Leave. What a file system or a disk keeps of overwritten data is beyond its reach; a KeyProtection
-// helps there. Call it again after an error or a crash. A directory without identity is no error.
+// DestroyIdentity overwrites and deletes all private keys in the directory of an identity, and its notebooks: for a machine
+// that has left its cluster, after Store.Leave. What a file system or a disk keeps of overwritten data is beyond its reach; a
+// KeyProtection helps there. Call it again after an error or a crash. A directory without identity is no error.
 func DestroyIdentity(dir string) error {
 	root, err := openDirectory(dir)
 	if errors.Is(err, fs.ErrNotExist) {

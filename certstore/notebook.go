@@ -16,8 +16,8 @@ const (
 
 // Notebook is a small file beside the identity, for what a machine has to remember itself and tells nobody, such as the
 // invitations of package trust. Only its owner may read it. An identity that the library does not keep on disk has none: what
-// is written is kept in memory then, by this Notebook. It is safe for one user at a time; a store is open once, so nobody else has the
-// file. See docs/trust-store.md, "Notebooks".
+// is written is kept in memory then, by this Notebook. It is safe for one user at a time; a store is open once, so nobody else
+// has the file. See docs/trust-store.md, "Notebooks".
 type Notebook struct {
 	home   *home  // nil: in memory
 	name   string // of the file

@@ -12,22 +12,23 @@ import (
 // server has: that handler must be one which expects them. It is for protocols whose clients have neither a certificate nor an
 // application protocol (ALPN) of their own. All functions are called from many goroutines and must not block.
 //
-// Guests get in over connections of [Store.Guard] alone, which bounds what they send, and only if [Guests.Serve] was told of the
-// connection: a second server that has the same TLS configuration, and other handlers, gets none. They get in with TLS 1.3, and with "http/1.1" or
-// without ALPN. While they may, servers prefer HTTP/1.1 for clients that offer HTTP/2 as well, members included.
+// Guests get in over connections of [Store.Guard] alone, which bounds what they send, and only if [Guests.Serve] was told of
+// the connection: a second server that has the same TLS configuration, and other handlers, gets none. They get in with TLS 1.3,
+// and with "http/1.1" or without ALPN. While they may, servers prefer HTTP/1.1 for clients that offer HTTP/2 as well, members
+// included.
 type Guests struct {
 	// Open reports whether guests may come in at this moment, and what they send is still taken in. Required.
 	Open func() bool
-	// Enter is told of each guest before its first byte is read, in its handshake, which may still fail, and Leave when its connection is closed, each time that it
-	// is. Required.
+	// Enter is told of each guest before its first byte is read, in its handshake, which may still fail, and Leave when its
+	// connection is closed, each time that it is. Required.
 	Enter, Leave func(*Guest)
 	// Allowance is how many bytes a guest may send after its handshake, those of TLS included, unless [Guest.Allow] allows
 	// more. One more, and its connection is closed. Required.
 	Allowance int64
 }
 
-// Serve says, before the handshake, that a connection is served by the server that expects these guests. It does nothing for one that
-// does not come from [Store.Guard]. http.Server.ConnContext is the place to call it.
+// Serve says, before the handshake, that a connection is served by the server that expects these guests. It does nothing for
+// one that does not come from [Store.Guard]. http.Server.ConnContext is the place to call it.
 func (g *Guests) Serve(conn net.Conn) {
 	if guarded, ok := beneath(conn); ok {
 		guarded.host.Store(g)

@@ -20,8 +20,9 @@ const (
 const randomSecretSize = 32
 
 // Secret is what both sides of a handshake must hold: the kind of secret and its normalised bytes. It comes from
-// [Passphrase.Secret], [InvitationSecret] or [RandomSecret]. It is immutable, safe for concurrent use, not comparable, and prints, logs and encodes as a
-// constant or not at all. The zero Secret is refused by [NewInitiator] and [Respond]. docs/protocol.md calls its content PRS.
+// [Passphrase.Secret], [InvitationSecret] or [RandomSecret]. It is immutable, safe for concurrent use, not comparable, and
+// prints, logs and encodes as a constant or not at all. The zero Secret is refused by [NewInitiator] and [Respond].
+// docs/protocol.md calls its content PRS.
 type Secret struct {
 	redacted
 	prs func() []byte

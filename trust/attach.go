@@ -17,16 +17,16 @@ import (
 // Attach makes srv serve members, and joiners while something is open:
 //
 //   - srv.TLSConfig becomes TLS 1.3 with this machine's identity. A peer must show the certificate of a current member;
-//     one that is not passes the TLS handshake only with the join protocol's ALPN, and only while a session is open or an invitation remembered, or
-//     with that of introductions.
+//     one that is not passes the TLS handshake only with the join protocol's ALPN, and only while a session is open or an
+//     invitation remembered, or with that of introductions.
 //   - Connections with that ALPN are served by the join handler alone, so that no handler of srv ever sees a stranger. The
 //     same holds for introductions, by which members that lost sight of each other prove themselves: another ALPN, another
 //     handler.
 //   - Deadlines for the TLS handshake and the request header are set where srv has none (10 s).
 //
-// With a role of [Config.MicroCloud], srv.Handler becomes a guard in front of the handler that srv has by then, and joiners of that
-// format get in while the role is active, to its endpoints alone. A handler that is set later replaces the guard: then none gets in.
-// Requests without TLS are refused.
+// With a role of [Config.MicroCloud], srv.Handler becomes a guard in front of the handler that srv has by then, and joiners of
+// that format get in while the role is active, to its endpoints alone; clients are asked for HTTP/1.1 meanwhile. A handler that
+// is set later replaces the guard: then none gets in. Requests without TLS are refused.
 //
 // Call it before srv serves, with srv.TLSConfig nil; then srv.ServeTLS(store.Guard(listener), "", ""), so that the
 // connections of a member that is removed end too. HTTP/2 stays on for members. Errors wrap [ErrConfig].

@@ -192,8 +192,8 @@ func (b *book) remembers(now time.Time) bool {
 
 func (v *invited) forgotten(now time.Time) bool { return now.After(v.Expires.Add(invitationMemory)) }
 
-// replace writes the book with v in the place of what had its id, or behind all others, and without the invitations in drop. It is durable when it returns
-// nil; otherwise it has not happened for this process. It needs the token.
+// replace writes the book with v in the place of what had its id, or behind all others, and without the invitations in drop. It
+// is durable when it returns nil; otherwise it has not happened for this process. It needs the token.
 func (b *book) replace(v *invited, drop ...invitation.ID) error {
 	b.mu.Lock()
 	next := maps.Clone(b.entries)

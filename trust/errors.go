@@ -43,9 +43,9 @@ var (
 var (
 	// ErrUnreachable says that no connection to the initiator could be made, or that it broke and did not come back.
 	ErrUnreachable = errors.New("trust: the initiator cannot be reached")
-	// ErrNoSession says that the initiator's TLS refused this machine as a stranger, or the initiator its hello: no trust session is open
-	// there (nor is the invitation known), or this machine's certificate is none that it accepts, for example because the clocks are
-	// far apart.
+	// ErrNoSession says that the initiator's TLS refused this machine as a stranger, or the initiator its hello: no trust
+	// session is open there (nor is the invitation known), or this machine's certificate is none that it accepts, for example
+	// because the clocks are far apart.
 	ErrNoSession = errors.New("trust: no trust session is open at that address (or this machine's certificate is not acceptable there)")
 	// ErrNotMicrotrust says that the server does not offer the join protocol.
 	ErrNotMicrotrust = errors.New("trust: the server at that address does not speak " + Protocol)

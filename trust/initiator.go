@@ -155,8 +155,8 @@ func (s *Service) enter(x *exchange, keys *hmacauth.InitiatorKeys) error {
 	return nil
 }
 
-// beginOffer keeps the certificate as it is until endOffer, in which time the joiner's offer reaches its session; false if it is about to
-// change.
+// beginOffer keeps the certificate as it is until endOffer, in which time the joiner's offer reaches its session; false if it
+// is about to change.
 func (s *Service) beginOffer() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -66,14 +66,14 @@ type InvitationStatus struct {
 	Bound     certstore.Fingerprint // the certificate that has proved it; zero: none
 }
 
-// Invite makes an invitation: whoever has the string that its method Reveal returns can join once, under its name, without anybody
-// being asked. Any number can be open at once, up to 1000, beside a session or without one. It is durable when Invite returns: it is kept in a
-// notebook of the identity, and in memory only if the identity is not on disk. A rotation of this machine's key, so
-// also the renewal of its certificate, makes it void, because it names the certificate.
+// Invite makes an invitation: whoever has the string that its method Reveal returns can join once, under its name, without
+// anybody being asked. Any number can be open at once, up to 1000, beside a session or without one. It is durable when Invite
+// returns: it is kept in a notebook of the identity, and in memory only if the identity is not on disk. A rotation of this
+// machine's key, so also the renewal of its certificate, makes it void, because it names the certificate.
 //
-// Errors: [ErrConfig] for what is wrong in cfg; [ErrNoCluster], certstore.ErrNotMember and certstore.ErrNotAllowed if this machine cannot
-// admit; a *certstore.NameConflictError for a name that a member holds; [ErrRotating] while this machine changes its key or
-// leaves; [ErrInvitationLimit]; and what the disk says.
+// Errors: [ErrConfig] for what is wrong in cfg; [ErrNoCluster], certstore.ErrNotMember and certstore.ErrNotAllowed if this
+// machine cannot admit; a *certstore.NameConflictError for a name that a member holds; [ErrRotating] while this machine changes
+// its key or leaves; [ErrInvitationLimit]; and what the disk says.
 func (s *Service) Invite(ctx context.Context, cfg InviteConfig) (invitation.Invitation, error) {
 	now := time.Now()
 	v, err := s.newInvited(cfg, now)
@@ -164,11 +164,12 @@ func (s *Service) changingKey() bool {
 // makeRoom returns the invitations that are to be forgotten when one is made: those whose time of being remembered is over, and, if
 // there is no room, the oldest that nobody can use any more.
 func (s *Service) makeRoom(now time.Time) (drop []invitation.ID, err error) {
-	all := s.book.list()
-	kept := slices.DeleteFunc(slices.Clone(all), func(v *invited) bool { return v.forgotten(now) })
-	for _, v := range all {
+	var kept []*invited
+	for _, v := range s.book.list() {
 		if v.forgotten(now) {
 			drop = append(drop, v.ID)
+		} else {
+			kept = append(kept, v)
 		}
 	}
 	if len(kept) < maxInvitations {
@@ -199,8 +200,8 @@ func (s *Service) Invitations() []InvitationStatus {
 	return out
 }
 
-// RevokeInvitation takes an invitation back: nobody can be admitted by it when it has returned. Revoking again is harmless, and so is
-// revoking one that is expired or void.
+// RevokeInvitation takes an invitation back: nobody can be admitted by it when it has returned. Revoking again is harmless, and
+// so is revoking one that is expired or void.
 //
 // Errors: [ErrUnknownInvitation]; session.ErrInvitationUsed for one by which a machine was admitted already, which is a member
 // now and can be removed; and what the disk says.

@@ -31,7 +31,8 @@ func (s *Service) stateOf(v *invited, now time.Time) InvitationState {
 	return InvitationOpen
 }
 
-// refusal returns why a certificate that has proved an invitation may not join with it, or nil. One by which it was used may come back.
+// refusal returns why a certificate that has proved an invitation may not join with it, or nil. One by which it was used may
+// come back.
 func (s *Service) refusal(v *invited, fingerprint certstore.Fingerprint, now time.Time) error {
 	mine := v.bound != nil && v.bound.fingerprint == fingerprint
 	switch s.stateOf(v, now) {
@@ -93,8 +94,8 @@ func (s *Service) enterInvited(id invitation.ID, hs *handshake) (*session.Sessio
 	return opened, nil
 }
 
-// admitInvited binds the invitation to the offer's certificate, durably, and then admits that. It holds the book, so that two machines
-// cannot come in by one invitation, and none after its revocation has returned.
+// admitInvited binds the invitation to the offer's certificate, durably, and then admits that. It holds the book, so that two
+// machines cannot come in by one invitation, and none after its revocation has returned.
 func (s *Service) admitInvited(ctx context.Context, id invitation.ID, o session.Offer) error {
 	if err := s.book.lock(ctx); err != nil {
 		return err

@@ -26,8 +26,8 @@ type JoinConfig struct {
 	Store *certstore.Store
 	// Passphrase is the one that the initiator shows. Required without Invitation.
 	Passphrase hmacauth.Passphrase
-	// Invitation takes the place of Passphrase and of the ways to verify the fingerprint, which must not be set beside it. It must be for
-	// this machine's name.
+	// Invitation takes the place of Passphrase and of the ways to verify the fingerprint, which must not be set beside it. It
+	// must be for this machine's name.
 	Invitation invitation.Invitation
 
 	// Fingerprint is the initiator's, known beforehand in full. It is compared before anything is sent.
