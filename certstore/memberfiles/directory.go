@@ -17,9 +17,12 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 )
 
-// temporary ends the name of a file that is being written. It begins with a dot, so nobody takes it for a member's, and is
-// otherwise random, so that no two writers share it.
-const temporary = ".new"
+// The name of a file that is being written begins and ends like this: nobody takes it for a member's, nor another program's hidden
+// file for it. What is between is random, so that no two writers share it.
+const (
+	temporaryPrefix = ".member-"
+	temporary       = ".new"
+)
 
 // Read returns the members that a directory names, ascending by name. Every file in it must be a member's; what begins with
 // a dot is passed over. The error is that of each file that breaks a rule, a *FieldError, joined; or it wraps
@@ -147,7 +150,7 @@ func others(root *os.Root, members []Member) ([]string, error) {
 	for _, entry := range entries {
 		name := entry.Name()
 		hidden := strings.HasPrefix(name, ".")
-		if hidden && strings.HasSuffix(name, temporary) {
+		if entry.Type().IsRegular() && strings.HasPrefix(name, temporaryPrefix) && strings.HasSuffix(name, temporary) {
 			stale = append(stale, name)
 			continue
 		}
@@ -208,7 +211,7 @@ func replace(root *os.Root, name string, text []byte) error {
 			return nil
 		}
 	}
-	temp := "." + rand.Text() + temporary
+	temp := temporaryPrefix + rand.Text() + temporary
 	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

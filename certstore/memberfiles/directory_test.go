@@ -260,7 +260,8 @@ func TestWriteAndRead(t *testing.T) {
 	require.Equal(t, "name: micro01\naddress: 10.0.0.1:9443\ncertificate: "+indented(textOf(members[0].Certificate)), string(text))
 
 	// What nobody reads stays, what a write left goes, and so does who is no member.
-	for _, name := range []string{".hidden", ".ABCDEF.new", "README"} {
+	require.NoError(t, os.Mkdir(filepath.Join(dir, ".member-dir.new"), 0o600))
+	for _, name := range []string{".hidden", ".settings.new", ".member-ABCDEF.new", "README"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 	}
 	require.NoError(t, os.Chmod(filepath.Join(dir, "micro02.yaml"), 0o644))
@@ -273,9 +274,9 @@ func TestWriteAndRead(t *testing.T) {
 		names = append(names, entry.Name())
 		info, err := entry.Info()
 		require.NoError(t, err)
-		require.Equal(t, fs.FileMode(0o600), info.Mode(), entry.Name())
+		require.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), entry.Name())
 	}
-	require.Equal(t, []string{".hidden", "README", "micro01.yaml", "micro02.yaml"}, names)
+	require.Equal(t, []string{".hidden", ".member-dir.new", ".settings.new", "README", "micro01.yaml", "micro02.yaml"}, names)
 	require.NoError(t, os.Remove(filepath.Join(dir, "README")))
 	read, err = memberfiles.Read(dir)
 	require.NoError(t, err)
