@@ -76,7 +76,7 @@ func New(from Invitation) (Invitation, error) {
 	from.secret = func() [hmacauth.InvitationSecretSize]byte { return secret }
 	from.Expires = from.Expires.UTC().Truncate(time.Second)
 	from.Addresses = slices.Clone(from.Addresses)
-	return from, from.check()
+	return from.checked()
 }
 
 // IsZero reports whether i has no secret and so opens nothing.
@@ -102,6 +102,14 @@ func (i Invitation) GoString() string { return i.String() }
 // LogValue logs id and name.
 func (i Invitation) LogValue() slog.Value {
 	return slog.GroupValue(slog.Any("id", i.ID), slog.String("name", i.Name))
+}
+
+// checked returns i, and nothing that could be used after an error.
+func (i Invitation) checked() (Invitation, error) {
+	if err := i.check(); err != nil {
+		return Invitation{}, err
+	}
+	return i, nil
 }
 
 // check returns a *FieldError for the first field that breaks a rule.

@@ -68,8 +68,9 @@ func TestNewRefuses(t *testing.T) {
 	for _, row := range rows {
 		from := valid()
 		row.change(&from)
-		_, err := invitation.New(from)
+		inv, err := invitation.New(from)
 		requireField(t, err, row.field)
+		require.True(t, inv.IsZero())
 	}
 }
 

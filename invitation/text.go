@@ -58,7 +58,7 @@ func Parse(text string) (Invitation, error) {
 	if err != nil {
 		return Invitation{}, err
 	}
-	return i, i.check()
+	return i.checked()
 }
 
 // unwrap takes the prefix and the version off.
