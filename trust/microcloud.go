@@ -126,6 +126,11 @@ func (m *MicroCloud) follow() {
 // Passphrase returns what joiners have to prove.
 func (m *MicroCloud) Passphrase() microcloud.Passphrase { return m.pass().passphrase }
 
+// Format writes for every verb of fmt which session this is a way into. What goes on inside is not read: it changes meanwhile.
+func (m *MicroCloud) Format(to fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(to, "%s in %v", microcloud.Version, m.open)
+}
+
 // Close takes no more joiners of this kind. Those that have proved the passphrase stay in the session.
 func (m *MicroCloud) Close() {
 	m.mu.Lock()
