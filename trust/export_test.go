@@ -50,3 +50,6 @@ func (s *Service) JoinersWait() bool { return s.handshakes.waiting() }
 func (s *Service) AdmitInvited(ctx context.Context, id invitation.ID, o session.Offer) error {
 	return s.admitInvited(ctx, id, o)
 }
+
+// Guests returns how many connections of guests are counted.
+func (s *Service) Guests() int { return s.guests.Len() }

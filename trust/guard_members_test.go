@@ -3,6 +3,7 @@ package trust_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
@@ -46,6 +47,8 @@ func TestGuardAndNewMembers(t *testing.T) {
 	id := newMachine(t, "micro02").store.Identity()
 	conn, err := dialRaw(t, first.addr, strangerTLS(id, "http/1.1"))
 	require.NoError(t, err)
+	// The client is done with the handshake before the server has seen its certificate.
+	require.Eventually(t, func() bool { return first.svc.Guests() == 1 }, 10*time.Second, time.Millisecond)
 	_, err = first.store.Admit(t.Context(), certstore.AdmitRequest{Certificate: id.Certificate(), Name: "micro02"})
 	require.NoError(t, err)
 	reply, err := conn.request("GET", "/1.0", nil)
