@@ -116,7 +116,7 @@ func (s *Service) newMicroCloud(open *session.Session, cfg MicroCloudConfig) (*M
 	}, nil
 }
 
-// follow forgets the passphrase when the session has ended.
+// follow has the passphrase counted as one that nothing accepts when the session has ended.
 func (m *MicroCloud) follow() {
 	<-m.open.Done()
 	attempts := m.service.attempts

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -139,4 +140,16 @@ func TestWhatAFailedExchangeMeans(t *testing.T) {
 		require.ErrorIs(t, err, row.want)
 		require.Equal(t, row.want == errNoSet, errors.Is(err, errNoSet), "%v", row.err)
 	}
+}
+
+// TestIdentityStaysUntilStopsAreTold: a joiner believes a stop of the certificate that it was shown.
+func TestIdentityStaysUntilStopsAreTold(t *testing.T) {
+	s, err := NewService(Config{Store: newStore(t, newIdentity(t, "micro01"))})
+	require.NoError(t, err)
+	c := &courier{from: &MicroCloud{service: s}, done: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(t.Context())
+	require.True(t, s.couriers.add(c))
+	require.False(t, s.forbidSessions())
+	s.couriers.remove(c)
+	require.True(t, s.forbidSessions())
 }

@@ -167,12 +167,12 @@ func (s *Service) sessionOver() <-chan struct{} {
 	return over
 }
 
-// forbidSessions makes Open refuse, unless a session is being served, or a joiner that came by an invitation, or this machine
-// joins itself.
+// forbidSessions makes Open refuse, unless a session is being served, or a joiner that came by an invitation, or one of the older
+// format has yet to hear how it ended, or this machine joins itself.
 func (s *Service) forbidSessions() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.switching = s.offering == 0 && s.mcJoiner == nil && !s.inUse(s.current)
+	s.switching = s.offering == 0 && s.mcJoiner == nil && s.couriers.next() == nil && !s.inUse(s.current)
 	return s.switching
 }
 
