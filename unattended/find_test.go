@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/discovery"
@@ -66,6 +67,34 @@ func TestInitiatorIsFound(t *testing.T) {
 	}
 	end()
 	require.Equal(t, []string{"micro02 has never been seen"}, listed(missing(t, lies).Missing))
+}
+
+// TestInitiatorIsFoundBesideWhoHangs: somebody answers under its name, takes connections, and says nothing.
+func TestInitiatorIsFoundBesideWhoHangs(t *testing.T) {
+	t.Parallel()
+	link := loopback(t)
+	s, initiator := newLink(t, link)
+	s.head += skip + "\ntimeout: 25s\n"
+	s.patience = 2 * time.Second
+	hangs, err := net.Listen("tcp", lantest.FreeAddress(t)) // the system takes connections, and nobody else does
+	require.NoError(t, err)
+	t.Cleanup(func() { hangs.Close() })
+	a, err := discovery.NewAnnouncer(discovery.Config{
+		Name: initiator, Addresses: []string{hangs.Addr().String()}, Interfaces: []string{link}, Open: func() bool { return true },
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	announced := make(chan error)
+	go func() { announced <- a.Run(ctx) }()
+	m2 := s.start("micro02")
+	done2 := m2.run(t.Context())
+	m2.await("who hangs", func(p unattended.Progress) bool { return p.Join != nil && p.Address == hangs.Addr().String() })
+	done1 := s.start(initiator).run(t.Context())
+	for _, done := range []<-chan outcome{done1, done2} {
+		require.NoError(t, ended(t, done).err)
+	}
+	cancel()
+	<-announced
 }
 
 // TestInitiatorIsNotFound: nobody answers, or only what answers in the older format.
