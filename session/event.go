@@ -56,7 +56,7 @@ type Event struct {
 	// Joiner is the state after the event, for the events of a joiner. Its Conflict is set when the name was in conflict
 	// among the offers at that moment; Session.Lookup also asks the store.
 	Joiner Joiner
-	// WrongProofs is the total so far, for EventWrongProof.
+	// WrongProofs is the total so far, of all protocols together, for EventWrongProof.
 	WrongProofs int64
 	// Cause is why the session ended, for EventClosed and EventEnded, and Joiner.Cause for the events of a joiner.
 	Cause error

@@ -74,9 +74,9 @@ func TestWrongProofsAreOneEvent(t *testing.T) {
 		defer s.Close(nil)
 		propose(t, s, offer(t, "a"), session.StateOffered)
 		for i := range 100_000 {
-			s.WrongProof(int64(i))
+			s.WrongProof(session.Microtrust, int64(i))
 		}
-		s.WrongProof(5)
+		s.WrongProof(session.Microtrust, 5)
 		propose(t, s, offer(t, "b"), session.StateOffered)
 		events := recorded(s)
 		require.Equal(t, []string{"offered", "wrong-proof", "offered"}, kinds(events))
@@ -93,11 +93,13 @@ func TestWrongProofsAreOneEvent(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		s.WrongProof(100_000)
+		s.WrongProof(session.Microtrust, 100_000)
+		synctest.Wait()
+		s.WrongProof(session.MicroCloud, 2)
 		synctest.Wait()
 		s.Close(nil)
-		s.WrongProof(100_001)
-		require.Equal(t, []int64{99_999, 100_000}, totals, "a reader hears of each new total")
+		s.WrongProof(session.Microtrust, 100_001)
+		require.Equal(t, []int64{99_999, 100_000, 100_002}, totals, "a reader hears of each new total, of each passphrase")
 	})
 }
 

@@ -135,7 +135,7 @@ func TestOneJoinerThatHangsDelaysNobody(t *testing.T) {
 		id := admitted(t, s, "quick")
 		require.NoError(t, s.Confirm(id))
 		require.NoError(t, s.Deny(propose(t, s, offer(t, "no"), session.StateOffered), ""))
-		s.WrongProof(3)
+		s.WrongProof(session.Microtrust, 3)
 		require.Len(t, s.Joiners(), 4)
 		require.NotEmpty(t, recorded(s))
 		s.Close(nil)
@@ -183,7 +183,7 @@ func TestManyAtOnce(t *testing.T) {
 					t.Error(err)
 				}
 				s.Lookup(id)
-				s.WrongProof(int64(i))
+				s.WrongProof(session.Microtrust, int64(i))
 				_ = s.Confirm(id)
 			}
 			s.Joiners()

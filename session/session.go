@@ -29,7 +29,7 @@ type Session struct {
 	graceEnd time.Time
 	timer    *time.Timer
 	order    uint64
-	wrong    int64 // highest total of wrong proofs
+	wrong    map[Protocol]int64 // highest totals of wrong proofs
 	entries  map[OfferID]*entry
 	journal  *journal
 }
@@ -58,6 +58,7 @@ func New(cfg Config, hooks Hooks) (*Session, error) {
 		deadline:   time.Now().Add(cfg.Timeout),
 		closed:     make(chan struct{}),
 		ended:      make(chan struct{}),
+		wrong:      make(map[Protocol]int64),
 		entries:    make(map[OfferID]*entry),
 		journal:    newJournal(4*maxEntries(cfg.MaxJoiners) + 64),
 	}

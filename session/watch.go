@@ -74,23 +74,31 @@ func (s *Session) Serving(id OfferID) bool {
 	return s.cause == nil || time.Now().Before(s.graceEnd)
 }
 
-// WrongProof records the total of wrong proofs of the passphrase so far. Totals may come out of order; the highest
+// WrongProof records the total of wrong proofs of a protocol's passphrase so far. Totals may come out of order; the highest
 // counts. It neither ends nor slows the session: whoever counts does, with Close(ErrExhausted).
-func (s *Session) WrongProof(total int64) {
+func (s *Session) WrongProof(by Protocol, total int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if total <= s.wrong || s.cause != nil {
+	if total <= s.wrong[by] || s.cause != nil {
 		return
 	}
-	s.wrong = total
-	s.journal.add(Event{Time: time.Now(), Kind: EventWrongProof, WrongProofs: total})
+	s.wrong[by] = total
+	s.journal.add(Event{Time: time.Now(), Kind: EventWrongProof, WrongProofs: s.wrongProofs()})
 }
 
-// WrongProofs returns the highest total that WrongProof was given.
+// WrongProofs returns the highest totals that WrongProof was given, of all protocols together.
 func (s *Session) WrongProofs() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.wrong
+	return s.wrongProofs()
+}
+
+// wrongProofs needs s.mu.
+func (s *Session) wrongProofs() (sum int64) {
+	for _, total := range s.wrong {
+		sum += total
+	}
+	return sum
 }
 
 // Events returns the session's events from its start on, as far as the record has them, and then each new one. The

@@ -79,7 +79,7 @@ func (d *door) wrongProof(total int64) {
 	if d.shown == nil {
 		return
 	}
-	d.shown.WrongProof(total)
+	d.shown.WrongProof(session.Microtrust, total)
 	if total >= int64(d.budget) {
 		d.exhausted()
 	}

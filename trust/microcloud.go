@@ -159,7 +159,7 @@ func (m *MicroCloud) name() (string, bool) { return m.service.store.Identity().N
 
 // wrongProof ends this way in, and not the session, when the passphrase is used up: the other one has a passphrase of its own.
 func (m *MicroCloud) wrongProof(total int64, _ netip.Addr) {
-	m.open.WrongProof(total)
+	m.open.WrongProof(session.MicroCloud, total)
 	if total >= int64(m.pass().budget) {
 		m.service.log.Warn("the passphrase for MicroCloud-1.0 is used up; no more joiners of this kind are taken", "session", m.open)
 		m.Close()
