@@ -50,26 +50,41 @@ func (r *run) open(ctx context.Context) error {
 	return nil
 }
 
-// policy approves who is in the plan. Whoever is not waits for decide, which has a reason to give.
+// policy approves who is in the plan. Whoever is not waits for decide, which has a reason to give, and is no rival of who is.
 func (r *run) policy(o session.Offer) session.Decision {
 	if r.plan.misfit(o) != "" {
 		return session.Ask
 	}
+	r.denyMisfits()
 	return session.Accept
 }
 
-// decide denies what policy did not approve, and all who claim one name.
+// decide denies what policy did not approve, and all who fit and claim one name.
 func (r *run) decide() {
+	r.denyMisfits()
+	r.deny(func(j session.Joiner) string {
+		if r.plan.misfit(j.Offer) == "" && j.Conflict {
+			return "another machine has, or asks for, the same name"
+		}
+		return ""
+	})
+}
+
+func (r *run) denyMisfits() {
+	r.deny(func(j session.Joiner) string { return r.plan.misfit(j.Offer) })
+}
+
+// deny denies the offers that wait and for which there is a reason.
+func (r *run) deny(why func(session.Joiner) string) {
 	s := r.session.Load()
+	if s == nil {
+		return // it is being opened
+	}
 	for _, j := range s.Joiners() {
 		if j.State != session.StateOffered {
 			continue
 		}
-		reason := r.plan.misfit(j.Offer)
-		if reason == "" && j.Conflict {
-			reason = "another machine has, or asks for, the same name"
-		}
-		if reason != "" {
+		if reason := why(j); reason != "" {
 			_ = s.Deny(j.ID, reason) // an error says that it was decided or has left meanwhile
 		}
 	}
