@@ -128,12 +128,21 @@ func (c *courier) letGo() net.Conn {
 // confirm brings this machine's own intent until the joiner has taken it, or there is nobody to bring it to any more.
 func (c *courier) confirm() {
 	open, log := c.from.open, c.from.service.log
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	go func() { // a joiner that is busy for ever is given up as well
+		select {
+		case <-open.Ended():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	for retry := 0; ; retry++ {
 		changed := open.Changed(c.id)
 		if j, known := open.Lookup(c.id); !known || j.State != session.StateAdmitted || j.Away || !takesProofs(open) {
 			return
 		}
-		goesOn, err := c.confirmOnce(c.ctx)
+		goesOn, err := c.confirmOnce(ctx)
 		var refused *microcloudwire.ReplyError
 		switch {
 		case err == nil && goesOn:

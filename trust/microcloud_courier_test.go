@@ -241,3 +241,20 @@ func TestMicroCloudJoinerLeavesBeforeItIsAdmitted(t *testing.T) {
 	require.Equal(t, map[string]session.State{"micro02": session.StateFailed}, states(s))
 	require.Equal(t, 1, first.store.Snapshot().Len())
 }
+
+// TestMicroCloudJoinerThatIsBusyForEver is given up with the session.
+func TestMicroCloudJoinerThatIsBusyForEver(t *testing.T) {
+	first, s, _ := olderFounder(t, older(), session.Config{Grace: time.Second})
+	j := newOlderJoiner(t, "micro02")
+	for range cap(j.status) {
+		j.status <- http.StatusServiceUnavailable
+	}
+	require.Equal(t, http.StatusOK, j.join(first).status)
+	require.NoError(t, s.Approve(t.Context(), offered(t, s).ID))
+	j.next()
+	s.Close(nil)
+	<-s.Ended()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	require.NoError(t, first.svc.Drain(ctx))
+}
