@@ -58,3 +58,29 @@ func TestGuardAndNewMembers(t *testing.T) {
 	require.Zero(t, reached.Load())
 	require.Equal(t, http.StatusTeapot, ask(t, first.addr, id, []string{"http/1.1"}, wish{"GET", "/1.0"}).status)
 }
+
+// TestGuardWalkWhileJoining asks a daemon that waits for its own confirmation for everything that it serves, by strangers, by the
+// initiator that it waits for, and by members.
+func TestGuardWalkWhileJoining(t *testing.T) {
+	cfg := older()
+	cfg.MicroCloud.Joiner = true
+	m, reached := guardedDaemon(t, cfg)
+	f := newFieldInitiator(t, nil)
+	startMicroCloudJoin(t, m, f.addr(), trust.MicroCloudJoinConfig{})
+	f.registered()
+	for _, w := range wishes() {
+		for _, id := range []*certstore.Identity{nil, f.id} {
+			reply := ask(t, m.addr, id, nil, w)
+			require.GreaterOrEqual(t, reply.status, 400, w)
+			require.Contains(t, reply.bytes, "\r\nConnection: close\r\n", w)
+		}
+	}
+	for w, want := range map[wish]int{
+		{"GET", microcloudwire.NamePath}: http.StatusBadRequest, {"POST", microcloudwire.JoinPath}: http.StatusBadRequest,
+		{"PUT", microcloudwire.StopPath}: http.StatusForbidden,
+	} {
+		require.Equal(t, want, ask(t, m.addr, nil, nil, w).status, w)
+	}
+	require.Zero(t, reached.Load())
+	members(t, m)
+}
