@@ -2,6 +2,8 @@ package trust_test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -128,4 +130,29 @@ func TestWhoPresentsWhatIsOverWaits(t *testing.T) {
 	j.derive(hello.body, j.send(hello))
 	require.Equal(t, http.StatusTooManyRequests, j.send(j.sign(hmacauth.EndpointJoin, intent("micro03"))).status)
 	require.Len(t, log.events(t, "authn_token_reuse"), 2)
+}
+
+// TestNobodyIsAdmittedUnbound: while the notebook cannot be written, an invitation lets nobody in, and is not revoked either. Afterwards it
+// lets in whoever comes first.
+func TestNobodyIsAdmittedUnbound(t *testing.T) {
+	dir := t.TempDir()
+	first := kept(t, dir, "micro01", certstore.NewMemoryBackend()).serve(generous())
+	require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+	inv, early, late := first.invite("micro02"), newMachine(t, "micro02"), newMachine(t, "micro02")
+	inTheWay := filepath.Join(dir, "notes.invitations.new")
+	require.NoError(t, os.MkdirAll(filepath.Join(inTheWay, "full"), 0o700))
+	_, err := early.accept(inv)
+	require.ErrorIs(t, err, session.ErrAdmission)
+	require.Error(t, first.svc.RevokeInvitation(t.Context(), inv.ID))
+	_, err = first.svc.Invite(t.Context(), trust.InviteConfig{Name: "micro03"})
+	require.ErrorContains(t, err, "could not be kept")
+	require.Equal(t, 1, first.store.Snapshot().Len())
+	require.Len(t, first.svc.Invitations(), 1)
+	require.Equal(t, trust.InvitationOpen, first.status(inv.ID).State)
+
+	require.NoError(t, os.RemoveAll(inTheWay))
+	_, err = late.accept(inv)
+	require.NoError(t, err)
+	_, err = early.accept(inv)
+	require.ErrorIs(t, err, session.ErrInvitationUsed)
 }
