@@ -169,6 +169,9 @@ func (m *MicroCloud) wrongProof(total int64, _ netip.Addr) {
 // take offers an intent whose code is right to the session.
 func (m *MicroCloud) take(ctx context.Context, in microcloudwire.Intent, x *exchange) error {
 	s := m.service
+	if !m.takes() {
+		return errMicrocloudSession // by now
+	}
 	c, err := m.newCourier(in)
 	if err != nil {
 		return err

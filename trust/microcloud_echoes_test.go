@@ -1,10 +1,13 @@
 package trust_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/microtrust/microtrust/hmacauth/microcloud"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
@@ -68,4 +71,25 @@ func TestMicroCloudRefusedIntentsAreEchoes(t *testing.T) {
 	status, text := confirm()
 	require.Equal(t, http.StatusBadRequest, status, text)
 	require.Empty(t, s.Joiners())
+}
+
+// TestMicroCloudClosesToThoseUnderWay: who waits for a derivation when this way in is closed comes too late.
+func TestMicroCloudClosesToThoseUnderWay(t *testing.T) {
+	first, s, m := olderFounder(t, older(), session.Config{})
+	waiting, late := newOlderJoiner(t, "micro02"), newOlderJoiner(t, "micro03")
+	require.Equal(t, http.StatusOK, waiting.join(first).status, "for whom guests are still let in")
+	turn, err := first.svc.Deriver().Wait(t.Context())
+	require.NoError(t, err)
+	ctx, leave := context.WithCancel(t.Context())
+	for range microcloud.DefaultWaiting - 1 {
+		go first.svc.Deriver().Wait(ctx)
+	}
+	reply := make(chan olderReply, 1)
+	go func() { reply <- late.join(first) }()
+	require.Eventually(t, first.svc.Deriver().Busy, 20*time.Second, time.Millisecond, "it waits with the others")
+	m.Close()
+	leave()
+	turn.Done()
+	require.Equal(t, microcloudwire.TextNoSession, (<-reply).text)
+	require.Len(t, s.Joiners(), 1)
 }
