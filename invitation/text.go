@@ -48,7 +48,7 @@ func Parse(text string) (Invitation, error) {
 	}
 	data, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
 	if err != nil || len(data) < checkLength || strings.ContainsAny(encoded, "\r\n") {
-		return Invitation{}, &FieldError{"text", "has a character that is none of an invitation, or is cut off"}
+		return Invitation{}, &FieldError{"text", "must be one line as it was printed: it is cut off, broken into lines, or has another character in it"}
 	}
 	fields, sum := data[:len(data)-checkLength], data[len(data)-checkLength:]
 	if want := sha256.Sum256(fields); !bytes.Equal(sum, want[:checkLength]) {

@@ -3,6 +3,7 @@ package main
 import (
 	"testing"
 
+	"github.com/microtrust/microtrust/examples/internal/client"
 	"github.com/microtrust/microtrust/examples/internal/terminaltest"
 	"github.com/stretchr/testify/require"
 )
@@ -178,6 +179,18 @@ func TestNoSession(t *testing.T) {
 	require.Equal(t, 6, c.End())
 	require.Contains(t, c.Stderr.String(), "no trust session is open at that address")
 	s.end(0)
+}
+
+// TestWrongArguments: what is wrong is said with what to do, and nothing is called.
+func TestWrongArguments(t *testing.T) {
+	s := serve(t)
+	inUse := terminaltest.Start(t, client.Run, "-dir", s.dir, "-name", "micro01", "-server", "127.0.0.1:9443")
+	require.Equal(t, 1, inUse.End())
+	require.Contains(t, inUse.Stderr.String(), "Another program works on it: end that one first")
+	short := terminaltest.Start(t, client.Run, "-dir", t.TempDir(), "-name", "micro02", "-server", "127.0.0.1:9443", "-fingerprint", "6586-33f0-145b-eb6e-dce9")
+	require.Equal(t, 1, short.End())
+	require.Contains(t, short.Stderr.String(), "want it in full, 64 lower-case hexadecimal digits, as joinserver -print-fingerprint prints it")
+	s.end(130)
 }
 
 func TestNobodyThere(t *testing.T) {

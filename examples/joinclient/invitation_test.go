@@ -46,6 +46,23 @@ func TestInvitationOfTheConsole(t *testing.T) {
 	require.Equal(t, 2, members(t, second))
 }
 
+// TestInvitationInPlaceOfItsFile: what was copied wrong is said, and never shown again.
+func TestInvitationInPlaceOfItsFile(t *testing.T) {
+	s := serve(t)
+	text, _ := invitationOn(s.Program, "micro02")
+	for _, wrong := range []struct{ argument, said string }{
+		{text, "give the name of a file with the invitation, or -, and not the invitation itself"},
+		{" " + text[:60], "give the name of a file with the invitation, or -, and not the invitation itself"},
+		{writeFile(t, text[:80]+"\n"+text[80:]+"\n"), "must be one line as it was printed"},
+	} {
+		c := terminaltest.Start(t, client.Run, "-dir", machineDir(t, "micro02"), "-name", "micro02", "-invitation", wrong.argument)
+		require.Equal(t, 1, c.End())
+		require.Contains(t, c.Stderr.String(), wrong.said)
+		require.NotContains(t, c.Stderr.String()+c.Stdout.String(), text[40:60])
+	}
+	s.end(130)
+}
+
 // TestInvitationsWithoutASession: a member that only serves lets in who was invited, also after a restart, and tells programs.
 func TestInvitationsWithoutASession(t *testing.T) {
 	s := serve(t)

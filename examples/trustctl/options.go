@@ -69,7 +69,7 @@ func commands() []command {
 		{name: "invitations", arguments: "[-json]", does: "the invitations that this machine made, and what became of them", run: (*tool).invitations, flags: asJSON},
 		{name: "revoke", arguments: "ID", does: "takes an invitation back", least: 1, most: 1, run: (*tool).revoke},
 		{name: "export", arguments: "FILE", does: "writes all statements into a new file", least: 1, most: 1, run: (*tool).export},
-		{name: "member-files", arguments: "DIR", does: "makes a directory of member files that of the members, for daemons that read such files", least: 1, most: 1, run: (*tool).memberFiles},
+		{name: "member-files", arguments: "DIR", does: "writes one file per member into DIR, for daemons that read such files; files of other machines go", least: 1, most: 1, run: (*tool).memberFiles},
 		{name: "import", arguments: "FILE", does: "takes in the statements of such a file", least: 1, most: 1, run: (*tool).importFile},
 	}
 }

@@ -57,6 +57,9 @@ func parse(args []string, stdout io.Writer) (options, error) {
 		if err == nil && o.fingerprint.IsZero() {
 			err = errors.New("no certificate has this fingerprint")
 		}
+		if errors.Is(err, certstore.ErrHash) {
+			err = errors.New("want it in full, 64 lower-case hexadecimal digits, as joinserver -print-fingerprint prints it")
+		}
 		return err
 	})
 	flags.BoolVar(&o.skipFingerprint, "insecure-skip-fingerprint", false, "do not compare the server's fingerprint: the passphrase alone decides")

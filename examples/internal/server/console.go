@@ -155,7 +155,7 @@ func (c *console) showRemaining() {
 		return
 	}
 	if left := c.session.Remaining(time.Now()); left > 0 {
-		c.screen.Status(fmt.Sprintf("%s left, %d joined; waiting for joiners (Ctrl-C stops the session)", terminal.Duration(left), c.count(session.StateJoined)))
+		c.screen.Status(fmt.Sprintf("%s left, %d joined; waiting for joiners (help, or Ctrl-C to stop)", terminal.Duration(left), c.count(session.StateJoined)))
 	} else {
 		c.screen.Status("")
 	}

@@ -123,10 +123,12 @@ func Explain(err error) string {
 		return "this machine was removed from the cluster, and its key cannot come back\nWith another -dir it is a new machine, which can join."
 	case IsAny(err, certstore.ErrNotMember):
 		return text + "\nIt was removed, or has left. With another -dir it is a new machine, which can join."
+	case IsAny(err, certstore.ErrLocked):
+		return text + "\nAnother program works on it: end that one first, or use a -dir of this machine's own."
 	case IsAny(err, ErrInvitation):
 		return text + "\nIf nothing else is wrong, ask for another one where it was made."
 	case IsAny(err, trust.ErrRefused):
-		return text + "\nCompare the passphrase with the other screen, word by word, and try again."
+		return text + "\nCompare the passphrase with the other screen, word by word, and try again. If it shows two, the second one is for -microcloud alone."
 	case IsAny(err, trust.ErrNoSession):
 		return "no trust session is open at that address\nOpen one there, or use -wait to wait for it."
 	case IsAny(err, trust.ErrNoMemberSet):

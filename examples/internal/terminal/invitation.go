@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/microtrust/microtrust/invitation"
@@ -11,11 +12,15 @@ import (
 )
 
 // ErrInvitation marks what an invitation did not lead to.
-var ErrInvitation = errors.New("the invitation was of no use")
+var ErrInvitation = errors.New("the invitation does not let this machine in")
 
 // ReadInvitation reads an invitation from a file, which may be a pipe, or from the next line of standard input for "-". Errors never
-// contain it.
+// contain it, also if it stands where the name of its file should.
 func ReadInvitation(ctx context.Context, path string, in *Input) (invitation.Invitation, error) {
+	if strings.HasPrefix(strings.TrimSpace(path), "microtrust-invite-") {
+		return invitation.Invitation{}, errors.New("give the name of a file with the invitation, or -, and not the invitation itself: " +
+			"others on this machine could read it; revoke it where it was made, if they might have")
+	}
 	text, err := readSecret(ctx, path, in)
 	if err != nil {
 		return invitation.Invitation{}, err
