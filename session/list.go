@@ -22,6 +22,10 @@ func (s *Session) insert(id OfferID, o Offer, now time.Time) (*entry, error) {
 	if s.count(own) >= maxOffersPerCertificate && !s.dropFailed(own) {
 		return nil, ErrLimitReached
 	}
+	unproved := func(e *entry) bool { return e.Offer.Protocol == MicroCloud && !e.State.stored() }
+	if o.Protocol == MicroCloud && s.count(unproved) >= maxEntries(s.cfg.MaxJoiners)/2 && !s.dropFailed(unproved) {
+		return nil, ErrLimitReached // half of the list is for those who have proved a key, and another passphrase
+	}
 	if len(s.entries) >= maxEntries(s.cfg.MaxJoiners) && !s.dropFailed(func(*entry) bool { return true }) {
 		return nil, ErrLimitReached
 	}

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/microtrust/microtrust/session"
@@ -53,6 +54,24 @@ func TestUnprovedCertificateTakesNoPlace(t *testing.T) {
 	j := requireState(t, s, claim, session.StateFailed)
 	require.ErrorIs(t, j.Cause, session.ErrSuperseded, "who proves the key goes before")
 	require.Equal(t, "duplicate", session.CodeOf(session.ErrDuplicate))
+}
+
+// TestUnprovedCertificatesDoNotFillTheList: whoever has the weaker passphrase keeps nobody out who has the other.
+func TestUnprovedCertificatesDoNotFillTheList(t *testing.T) {
+	s := open(t, session.Config{MaxJoiners: 1}, newRegistry())
+	defer s.Close(nil)
+	claim := func(i int) error {
+		_, err := s.Propose(t.Context(), older(offer(t, fmt.Sprintf("claim%d", i))))
+		return err
+	}
+	for i := range 34 {
+		require.NoError(t, claim(i))
+	}
+	require.ErrorIs(t, claim(34), session.ErrLimitReached)
+	id := propose(t, s, offer(t, "micro02"), session.StateOffered)
+	require.NoError(t, s.Abort(s.Joiners()[0].ID, ""))
+	require.NoError(t, claim(35), "in place of one that came to nothing")
+	require.NoError(t, s.Approve(t.Context(), id))
 }
 
 // TestRegister: the policy is asked when the caller says so, and the offer is in the list by then.
