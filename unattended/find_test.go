@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,20 +15,6 @@ import (
 	"github.com/microtrust/microtrust/unattended"
 	"github.com/stretchr/testify/require"
 )
-
-// loopback returns the interface over which a machine talks to itself.
-func loopback(t *testing.T) string {
-	t.Helper()
-	interfaces, err := net.Interfaces()
-	require.NoError(t, err)
-	for _, i := range interfaces {
-		if i.Flags&net.FlagLoopback != 0 {
-			return i.Name
-		}
-	}
-	t.Skip("SKIPPED: there is no loopback interface")
-	return ""
-}
 
 // newLink returns a site of two machines whose initiator has no address in the file and a name that nobody else announces.
 func newLink(t *testing.T, link string) (s *site, initiator string) {
@@ -45,7 +30,7 @@ func newLink(t *testing.T, link string) (s *site, initiator string) {
 // TestInitiatorIsFound: without an address, by multicast, with somebody else answering under its name.
 func TestInitiatorIsFound(t *testing.T) {
 	t.Parallel()
-	link := loopback(t)
+	link := lantest.Loopback(t)
 	s, initiator := newLink(t, link)
 	impostor := &site{t: t, head: s.head + skip + "\n", members: s.members, addr: map[string]string{initiator: lantest.FreeAddress(t)}, patience: s.patience}
 	false1 := impostor.start(initiator)
@@ -100,7 +85,7 @@ func TestInitiatorIsFoundBesideWhoHangs(t *testing.T) {
 // TestInitiatorIsNotFound: nobody answers, or only what answers in the older format.
 func TestInitiatorIsNotFound(t *testing.T) {
 	t.Parallel()
-	link := loopback(t)
+	link := lantest.Loopback(t)
 	s, initiator := newLink(t, link)
 	s.head += skip + "\ntimeout: 2s\n"
 	a, err := discovery.NewAnnouncer(discovery.Config{

@@ -4,37 +4,23 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"testing"
 
 	"github.com/microtrust/microtrust/discovery"
 	"github.com/microtrust/microtrust/examples/internal/client"
 	"github.com/microtrust/microtrust/examples/internal/server"
 	"github.com/microtrust/microtrust/examples/internal/terminaltest"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/stretchr/testify/require"
 )
 
 // A server without an address, found by multicast on loopback. Machines in networks of their own are in network_linux_test.go.
 
-// loopback returns the interface over which a machine talks to itself.
-func loopback(t *testing.T) string {
-	t.Helper()
-	interfaces, err := net.Interfaces()
-	require.NoError(t, err)
-	for _, i := range interfaces {
-		if i.Flags&net.FlagLoopback != 0 {
-			return i.Name
-		}
-	}
-	t.Skip("SKIPPED: there is no loopback interface")
-	return ""
-}
-
 // unheardOf returns a name that no other test on this machine announces at the same time.
 func unheardOf() string { return fmt.Sprintf("found%d", rand.Uint32()) }
 
 func TestServerIsFound(t *testing.T) {
-	iface, name := loopback(t), unheardOf()
+	iface, name := lantest.Loopback(t), unheardOf()
 	s := serveIn(t, machineDir(t, name), name, "-interface", iface, "-accept", "micro02", "-once")
 	s.Stdout.Await(`^  announced    on ` + iface + `, where joinclient finds this machine without -server$`)
 	c := terminaltest.Start(t, client.Run, "-dir", machineDir(t, "micro02"), "-name", "micro02", "-interface", iface)
@@ -53,7 +39,7 @@ func TestServerIsFound(t *testing.T) {
 // told by its fingerprint, and without that nobody is taken.
 func TestServerIsFoundByName(t *testing.T) {
 	t.Parallel() // it waits for the clock
-	iface, name := loopback(t), unheardOf()
+	iface, name := lantest.Loopback(t), unheardOf()
 	impostor, err := discovery.NewAnnouncer(discovery.Config{
 		Name: name, Addresses: []string{"127.0.0.1:1", "[::1]:1"}, Interfaces: []string{iface}, Open: func() bool { return true },
 	})

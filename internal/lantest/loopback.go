@@ -21,3 +21,19 @@ func FreeAddress(t testing.TB) string {
 	t.Fatal("no free port")
 	return ""
 }
+
+// Loopback returns the name of the interface over which this very machine talks to itself, or skips the test.
+func Loopback(t testing.TB) string {
+	t.Helper()
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range interfaces {
+		if i.Flags&net.FlagLoopback != 0 {
+			return i.Name
+		}
+	}
+	t.Skip("SKIPPED: there is no loopback interface")
+	return ""
+}
