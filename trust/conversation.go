@@ -32,6 +32,11 @@ type conversation struct {
 // hello begins a handshake and computes the keys. Nothing is proved yet, on either side.
 func (j *joiner) hello(ctx context.Context) (*conversation, error) {
 	j.dialer.restart()
+	if len(j.addresses) > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, helloTime, fmt.Errorf("%w: no reply within %v", ErrUnreachable, helloTime))
+		defer cancel()
+	}
 	public := hmacauth.Handshake{Joiner: j.cfg.Store.Identity().Fingerprint(), Selector: j.selector}
 	rand.Read(public.NonceJoiner[:])
 	request, err := wire.EncodeJSON(helloRequest{Protocol: Protocol, Nonce: hex.EncodeToString(public.NonceJoiner[:]), Selector: j.selector})

@@ -1,6 +1,8 @@
 package trust_test
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -155,4 +157,26 @@ func TestNobodyIsAdmittedUnbound(t *testing.T) {
 	require.NoError(t, err)
 	_, err = early.accept(inv)
 	require.ErrorIs(t, err, session.ErrInvitationUsed)
+}
+
+// TestAnAddressThatHangsIsNotTheLast: an invitation names several addresses, and behind the first ones nobody ever says anything. The
+// last one is reached before who waits loses patience.
+func TestAnAddressThatHangsIsNotTheLast(t *testing.T) {
+	inBubble(t, func(t *testing.T, n *lan) {
+		first, silent := n.founder(t, trust.Config{}), []string{"10.0.0.7:1", "10.0.0.8:1", "10.0.0.9:1"}
+		inv, err := first.svc.Invite(t.Context(), trust.InviteConfig{Name: "micro02", Addresses: append(silent, firstAddr)})
+		require.NoError(t, err)
+		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == firstAddr {
+				return n.dial(ctx, network, address)
+			}
+			here, there := net.Pipe()
+			t.Cleanup(func() { there.Close() })
+			return here, nil
+		}
+		began := time.Now()
+		_, err = trust.Join(t.Context(), "", trust.JoinConfig{Store: newMachine(t, "micro02").store, Invitation: inv, Dial: dial})
+		require.NoError(t, err)
+		require.Less(t, time.Since(began), 35*time.Second)
+	})
 }

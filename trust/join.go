@@ -84,6 +84,7 @@ const (
 	abortTime         = 5 * time.Second
 	busyPatience      = 2 * time.Minute  // for one request, how long in all the initiator may ask to wait
 	replyTime         = 40 * time.Second // for one request and its whole reply: twice the longest poll
+	helloTime         = 10 * time.Second // for the first reply, where there is another address to try
 )
 
 // Join makes this machine a member of the cluster of the initiator at address (host:port), or, with an invitation and an empty
