@@ -33,7 +33,8 @@ func (d *dialogue) microtrust(ctx context.Context, store *certstore.Store, serve
 	}
 	cfg := d.config(store, passphrase)
 	if len(servers) > 1 {
-		cfg.Wait, cfg.Dial = 0, dialSoon // the search has waited
+		cfg.Wait = 0 // the search has waited
+		return d.try(ctx, servers, func(server string) (trust.Result, error) { return joinSoon(ctx, server, cfg, soon) })
 	}
 	return d.try(ctx, servers, func(server string) (trust.Result, error) { return trust.Join(ctx, server, cfg) })
 }

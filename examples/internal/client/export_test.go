@@ -26,3 +26,6 @@ var InOrder = inOrder
 
 // Network is the interface on which to search.
 var Network = network
+
+// JoinSoon is a join with one of several servers.
+var JoinSoon = joinSoon

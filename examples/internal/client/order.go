@@ -13,7 +13,27 @@ import (
 
 // dialSoon opens a connection to one of several addresses, and gives it up before anybody loses patience.
 func dialSoon(ctx context.Context, network, address string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, address)
+	return (&net.Dialer{Timeout: soon}).DialContext(ctx, network, address)
+}
+
+// soon is how long one of several servers may take until it gets a proof.
+const soon = 10 * time.Second
+
+// joinSoon is a join with one of several servers, given up if that does not come to the proof in time: others are to be tried, and
+// anybody may answer a search.
+func joinSoon(ctx context.Context, server string, cfg trust.JoinConfig, within time.Duration) (trust.Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(within, func() { cancel(fmt.Errorf("%w: it does not answer within %v", trust.ErrUnreachable, within)) })
+	defer timer.Stop()
+	report := cfg.Progress
+	cfg.Progress = func(p trust.Progress) {
+		if p.Stage >= trust.Proving {
+			timer.Stop()
+		}
+		report(p)
+	}
+	return trust.Join(ctx, server, cfg)
 }
 
 // inOrder tries to join at one address after the other, until one of them decides. What a search found may be anybody's: each

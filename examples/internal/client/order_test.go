@@ -1,9 +1,13 @@
 package client_test
 
 import (
+	"net"
 	"testing"
+	"time"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/client"
+	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
 )
@@ -50,4 +54,26 @@ func TestAddressesInOrder(t *testing.T) {
 		require.ErrorIs(t, err, row.err, row.reason)
 		require.ErrorContains(t, err, row.says, row.reason)
 	}
+}
+
+// TestOneOfSeveralServersThatHangs: it takes the connection and says nothing, and the next one is tried.
+func TestOneOfSeveralServersThatHangs(t *testing.T) {
+	hangs, err := net.Listen("tcp", "127.0.0.1:0") // the system takes connections, and nobody else does
+	require.NoError(t, err)
+	defer hangs.Close()
+	id, err := certstore.LoadOrCreateIdentity(t.TempDir(), certstore.IdentityConfig{Name: "micro02", Algorithm: certstore.Ed25519})
+	require.NoError(t, err)
+	store, err := certstore.OpenBackend(certstore.NewMemoryBackend(), id)
+	require.NoError(t, err)
+	defer store.Close()
+	p, err := hmacauth.GeneratePassphrase(0)
+	require.NoError(t, err)
+	var stages []trust.Stage
+	_, err = client.JoinSoon(t.Context(), hangs.Addr().String(), trust.JoinConfig{
+		Store: store, Passphrase: p, InsecureSkipFingerprint: true,
+		Progress: func(p trust.Progress) { stages = append(stages, p.Stage) },
+	}, 100*time.Millisecond)
+	require.ErrorIs(t, err, trust.ErrUnreachable)
+	require.ErrorContains(t, err, "within 100ms")
+	require.Equal(t, []trust.Stage{trust.Connecting}, stages)
 }
