@@ -123,9 +123,12 @@ func (s *Service) noteTaken(name string, t taken) {
 	}
 }
 
-// noteContact completes the join of a member that was admitted in the present session and never got to say done: that
-// it authenticates here shows that it has the set.
+// noteContact completes the join of a member that was admitted in the present session, or is served by a courier of whichever, and
+// never got to say done: that it authenticates here shows that it has the set.
 func (s *Service) noteContact(m *certstore.Member) {
+	if c := s.couriers.get(session.OfferID(m.Offer)); c != nil {
+		_ = c.from.open.Confirm(c.id)
+	}
 	if current := s.newest(); current != nil {
 		// For everybody else this is an unknown offer, or one that is confirmed already.
 		_ = current.Confirm(session.OfferID(m.Offer))

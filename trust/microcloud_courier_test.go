@@ -11,6 +11,7 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
 )
 
@@ -257,4 +258,22 @@ func TestMicroCloudJoinerThatIsBusyForEver(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	require.NoError(t, first.svc.Drain(ctx))
+}
+
+// TestMicroCloudJoinsWhileTheNextSessionIsOpen: whoever was admitted in the former one has joined by it when it comes as a member.
+func TestMicroCloudJoinsWhileTheNextSessionIsOpen(t *testing.T) {
+	first, s, m := olderFounder(t, older(), session.Config{Grace: 10 * time.Second})
+	confirmed, compared := make(chan struct{}), make(chan struct{})
+	j := startMicroCloudJoin(t, joiningMachine(t, "micro02"), first.addr, trust.MicroCloudJoinConfig{
+		Passphrase: m.Passphrase(),
+		Verify:     func(context.Context, trust.Initiator) error { close(confirmed); <-compared; return nil },
+	})
+	require.NoError(t, s.Approve(t.Context(), offered(t, s).ID))
+	<-confirmed
+	s.Close(nil)
+	first.openAsking(session.Config{})
+	close(compared)
+	_, err := j.end()
+	require.NoError(t, err)
+	await(t, s, session.EventJoined)
 }
