@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func TestInitiatorIsFound(t *testing.T) {
 // TestInitiatorIsFoundBesideWhoHangs: somebody answers under its name, takes connections, and says nothing.
 func TestInitiatorIsFoundBesideWhoHangs(t *testing.T) {
 	t.Parallel()
-	link := loopback(t)
+	link := lantest.Loopback(t)
 	s, initiator := newLink(t, link)
 	s.head += skip + "\ntimeout: 25s\n"
 	s.patience = 2 * time.Second
