@@ -192,9 +192,20 @@ func (e *PeerError) Error() string {
 		return e.kind.Error()
 	}
 	if e.kind != nil {
-		return e.kind.Error() + ": the other side says " + strconv.Quote(e.Text)
+		return e.kind.Error() + ": the other side says " + quoted(e.Text)
 	}
 	return fmt.Sprintf("session: the other side reports %q: %q", e.Code, e.Text)
+}
+
+// quoted is strconv.Quote, but with marks of the other kind around a text that has quotation marks in it and nothing else to
+// escape, so that people can read it.
+func quoted(text string) string {
+	safe := strconv.Quote(text)
+	plain := strings.ReplaceAll(safe, `\"`, `"`)
+	if plain == safe || strings.ContainsAny(plain, "`\\") {
+		return safe
+	}
+	return "`" + plain[1:len(plain)-1] + "`"
 }
 
 // Unwrap returns the sentinel that belongs to the code, or nil.

@@ -99,6 +99,18 @@ func TestErrorFromCodeIsTyped(t *testing.T) {
 	require.NoError(t, peer.Unwrap())
 }
 
+// TestPeerErrorQuotes: a peer's text has an end that it cannot make, and is readable where it quotes a name.
+func TestPeerErrorQuotes(t *testing.T) {
+	for text, quoted := range map[string]string{
+		"why":           `"why"`,
+		`"a" is held`:   "`\"a\" is held`",
+		`"a` + "` is b": "\"\\\"a` is b\"",
+		`"a" \ b`:       `"\"a\" \\ b"`,
+	} {
+		require.ErrorContains(t, session.ErrorFromCode("name-conflict", text), "the other side says "+quoted)
+	}
+}
+
 func FuzzErrorFromCode(f *testing.F) {
 	for _, code := range []string{"", "expired", "stopped", "denied", "name-conflict", "future", "Bad Code", strings.Repeat("a", 33)} {
 		f.Add(code, "text\n\x1b[31m\xff\u202e"+strings.Repeat("é", 300))
