@@ -29,7 +29,7 @@ var (
 	// ErrWeakPassphrase says that a given passphrase is too weak for a format in which it can be guessed offline. From
 	// [Service.OpenMicroCloud].
 	ErrWeakPassphrase = errors.New("trust: the passphrase looks too weak for MicroCloud-1.0, where it can be guessed offline; " +
-		"leave it out, so that one is generated, or insist on it")
+		"take a longer one, or none, so that one is generated")
 	// ErrInvitationLimit says that as many invitations are open as there may be. From [Service.Invite].
 	ErrInvitationLimit = fmt.Errorf("trust: %d invitations are open, which is the most; revoke some", maxInvitations)
 	// ErrUnknownInvitation says that no invitation has this id, or that it was forgotten. From [Service.RevokeInvitation].
