@@ -142,7 +142,11 @@ func (c *console) about(event string) terminal.Event {
 
 // serving says that there is no session, and why.
 func (c *console) serving(why string) {
-	c.screen.Linef("%sServing %d members; help lists what can be typed, Ctrl-C ends the program.", why, machines(c.daemon.store.Snapshot()))
+	members := "1 member"
+	if n := machines(c.daemon.store.Snapshot()); n != 1 {
+		members = fmt.Sprintf("%d members", n)
+	}
+	c.screen.Linef("%sServing %s; help lists what can be typed, Ctrl-C ends the program.", why, members)
 	if c.session == nil {
 		c.screen.Event(c.about("serving"))
 	}
