@@ -120,7 +120,7 @@ func (s *Service) newInvited(cfg InviteConfig, now time.Time) (*invited, error) 
 		cfg.Addresses = me.Addresses
 	}
 	if len(cfg.Addresses) == 0 {
-		return nil, fmt.Errorf("%w: Addresses: none is given, and this machine has published none", ErrConfig)
+		return nil, fmt.Errorf("%w: Addresses: this machine has published none, so say where it is reached", ErrConfig)
 	}
 	if err := (session.Intent{Name: cfg.Name, Services: cfg.Services}).Check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)

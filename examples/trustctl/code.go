@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io/fs"
-	"strings"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/certstore/agekeys"
@@ -79,10 +78,10 @@ func codeOf(err error) code {
 
 // explain returns the error in a sentence, with what to do about it where the library does not know.
 func explain(err error) string {
-	text := strings.NewReplacer(": certstore: ", ": ", ": trust: ", ": ", ": memberfiles: ", ": ").Replace(": " + err.Error())[2:]
+	text := terminal.Text(err)
 	switch {
 	case errors.Is(err, certstore.ErrLocked):
-		return text + "\nStop the daemon of this machine first, or let it make the change itself (joinserver has commands for that); what only looks (list, history, verify, audit, export) works beside it."
+		return text + "\nStop the daemon of this machine first, or let it make the change itself (joinserver has commands for that); what only looks (list, history, verify, audit, export, member-files) works beside it."
 	case errors.Is(err, trust.ErrNotTold):
 		return text + "\nRun leave again when one can be reached; or export the statements, import them at a member, and run leave -destroy here."
 	case errors.Is(err, certstore.ErrSealed):

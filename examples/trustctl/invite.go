@@ -45,6 +45,9 @@ func (t *tool) invite(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
+	if me, ok := store.Snapshot().ByKey(store.Identity().KeyID()); ok && len(me.Addresses)+len(t.advertise) == 0 {
+		return terminal.Usagef("no member knows an address of this machine; say with -advertise where the other machine reaches it")
+	}
 	inv, err := service.Invite(ctx, trust.InviteConfig{Name: t.args[0], Life: t.life, Addresses: t.advertise})
 	if errors.Is(err, certstore.ErrNameTaken) {
 		return terminal.Usagef("a member is called %s already", t.args[0])

@@ -43,6 +43,8 @@ func TestInviteRefuses(t *testing.T) {
 	dir := machines[0].dir
 	alone := newMachine(t, "alone")
 	alone.with(t, func(*certstore.Store) {})
+	silent := newMachine(t, "silent")
+	silent.with(t, func(s *certstore.Store) { require.NoError(t, s.Bootstrap(t.Context())) })
 	for said, row := range map[string]struct {
 		code code
 		args []string
@@ -54,6 +56,7 @@ func TestInviteRefuses(t *testing.T) {
 		"usage: trustctl -dir DIR revoke":    {codeUsage, []string{"-dir", dir, "revoke"}},
 		"id: must be 32":                     {codeUsage, []string{"-dir", dir, "revoke", "micro03"}},
 		"no invitation with this id":         {codeUsage, []string{"-dir", dir, "revoke", strings.Repeat("0", 32)}},
+		"say with -advertise":                {codeUsage, []string{"-dir", silent.dir, "invite", "micro03"}},
 		"in no cluster yet":                  {codeNotAllowed, []string{"-dir", alone.dir, "invite", "micro03"}},
 	} {
 		r := trustctl(t, "", row.args...)

@@ -111,9 +111,18 @@ func End(stderr io.Writer, program string, screen *Screen, err error) int {
 	return int(code)
 }
 
+// Text returns the text of an error without the names of the packages that made it.
+func Text(err error) string {
+	text := ": " + err.Error()
+	for _, name := range []string{"trust", "session", "certstore", "unattended", "invitation", "memberfiles"} {
+		text = strings.ReplaceAll(text, ": "+name+": ", ": ")
+	}
+	return text[2:]
+}
+
 // Explain returns the error in a sentence for a person, with what to do about it where that helps.
 func Explain(err error) string {
-	text := strings.NewReplacer(": trust: ", ": ", ": session: ", ": ", ": certstore: ", ": ", ": unattended: ", ": ", ": invitation: ", ": ").Replace(": " + err.Error())[2:]
+	text := Text(err)
 	switch {
 	case IsAny(err, trust.ErrUnconfirmed): // whatever came after it
 		return text
