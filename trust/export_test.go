@@ -53,3 +53,6 @@ func (s *Service) AdmitInvited(ctx context.Context, id invitation.ID, o session.
 
 // Guests returns how many connections of guests are counted.
 func (s *Service) Guests() int { return s.guests.Len() }
+
+// StrangersConnections is how many connections are in the bounded table of those that proved nothing which counts.
+func (s *Service) StrangersConnections() int { return s.strangers.Len() }

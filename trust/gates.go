@@ -171,7 +171,9 @@ func (s *Service) gateMAC(x *exchange) error {
 		if err := keys.VerifyRequest(x.request(), x.creds.MAC); err != nil {
 			return err
 		}
-		s.keepConnection(x.r) // it may be another one than that of the proof
+		if x.hs.door.shown != nil || x.hs.owed() {
+			s.keepConnection(x.r) // it may be another one than that of the proof
+		}
 		return nil
 	}
 	if x.endpoint != hmacauth.EndpointJoin {

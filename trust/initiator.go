@@ -151,7 +151,9 @@ func (s *Service) enter(x *exchange, keys *hmacauth.InitiatorKeys) error {
 		x.hs.leave(session.ErrLimitReached)
 		return errRefuse
 	}
-	s.keepConnection(x.r)
+	if !x.hs.comesTooLate() {
+		s.keepConnection(x.r)
+	}
 	return nil
 }
 

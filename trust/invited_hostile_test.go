@@ -180,3 +180,20 @@ func TestAnAddressThatHangsIsNotTheLast(t *testing.T) {
 		require.Less(t, time.Since(began), 35*time.Second)
 	})
 }
+
+// TestConnectionsOfWhoComesTooLateAreBounded: a right proof of an invitation that is over takes no connection out of the table of
+// strangers', nor does anything that is signed after it.
+func TestConnectionsOfWhoComesTooLateAreBounded(t *testing.T) {
+	first := target(t)
+	inv, open := first.invite("micro02"), first.invite("micro03")
+	require.NoError(t, first.svc.RevokeInvitation(t.Context(), inv.ID))
+	for n := range 3 {
+		j, reply := newMachine(t, "micro02").presents(inv, first, "micro02")
+		require.Equal(t, "invitation-revoked", reply["code"])
+		require.Equal(t, "refused", j.call(j.sign(hmacauth.EndpointResult, map[string]any{"page": 0}))["state"])
+		require.Equal(t, n+1, first.svc.StrangersConnections())
+	}
+	j, reply := newMachine(t, "micro03").presents(open, first, "micro03")
+	require.Equal(t, "approved", j.outcomeOf(reply)["state"])
+	require.Equal(t, 3, first.svc.StrangersConnections())
+}
