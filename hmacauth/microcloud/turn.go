@@ -2,7 +2,9 @@ package microcloud
 
 import (
 	"io"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 )
 
 // Turn is the right to one derivation. It comes from [Deriver.Wait], belongs to one goroutine, and holds a place that nobody else
@@ -13,20 +15,31 @@ type Turn struct {
 	ended   bool
 }
 
-// Done gives the place back. If something was derived, the memory that it took is collected first and returned to the operating
-// system, so that the next derivation does not come on top of it: what is free and not returned need not be in one piece of the
-// size that the next one needs. That is a collection of the whole process and takes as long as its heap is large. Done may be
-// called again.
+// Done gives the place back. If something was derived, the memory that it took is collected first, so that the next derivation does
+// not come on top of it. That is a collection of the whole process and takes as long as its heap is large. Done may be called again.
 func (t *Turn) Done() {
 	if t.ended {
 		return
 	}
 	t.ended = true
 	if t.used {
-		debug.FreeOSMemory()
+		t.deriver.reclaim()
 	}
 	<-t.deriver.running
 	<-t.deriver.admitted
+}
+
+// reclaim collects what a derivation leaves, and keeps it at hand for the next one: taking it from the operating system anew costs
+// more than deriving on some machines. What is free need not be in one piece of the size that is needed, though, so all of it is given back
+// once it is more than the places that are free can need.
+func (d *Deriver) reclaim() {
+	runtime.GC()
+	places := cap(d.running) - len(d.running) + 1
+	free := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(free)
+	if free[0].Value.Uint64() > uint64(places*DerivationMemory+DerivationMemory/4) {
+		debug.FreeOSMemory()
+	}
 }
 
 // NewKey draws a salt of [SaltSize] bytes and derives a key to sign with, once for as many bodies as there are. The errors are
