@@ -24,6 +24,15 @@ func (s *Session) Approve(ctx context.Context, id OfferID) error {
 	return s.approve(ctx, id, ComparedByPerson, inputUnstored)
 }
 
+// ApproveAs is Approve for a program, which says for the record how it compared the fingerprint: ComparedPinned with a full
+// fingerprint that it knew, ComparedByPolicy with none. For any other word it returns a *FieldError.
+func (s *Session) ApproveAs(ctx context.Context, id OfferID, compared Compared) error {
+	if compared != ComparedByPolicy && compared != ComparedPinned {
+		return &FieldError{"compared", "must be ComparedByPolicy or ComparedPinned"}
+	}
+	return s.approve(ctx, id, compared, inputUnstored)
+}
+
 // approve carries out an approval; failed is the input that follows when Admit returns an error.
 func (s *Session) approve(ctx context.Context, id OfferID, compared Compared, failed input) error {
 	if len(s.cfg.WantFingerprints) > 0 {

@@ -67,8 +67,8 @@ type Compared string
 // The ways of comparing that a session knows.
 const (
 	ComparedByPerson Compared = "person" // Approve was called
-	ComparedByPolicy Compared = "policy" // Config.Policy accepted
-	ComparedPinned   Compared = "pinned" // it is one of Config.WantFingerprints, whoever approved
+	ComparedByPolicy Compared = "policy" // Config.Policy accepted, or ApproveAs says so
+	ComparedPinned   Compared = "pinned" // it is one of Config.WantFingerprints, whoever approved, or ApproveAs says so
 
 	// ComparedByInvitation is for who admits by an invitation: nobody compared, the secret decided.
 	ComparedByInvitation Compared = "invitation"

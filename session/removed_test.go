@@ -80,3 +80,20 @@ func TestComparedIsHowItWasApproved(t *testing.T) {
 		require.Equal(t, 1, r.calls, row.name)
 	}
 }
+
+// TestApproveAs: a program says how it compared, and cannot pass for a person.
+func TestApproveAs(t *testing.T) {
+	r := newRegistry()
+	s := open(t, session.Config{}, r)
+	defer s.Close(nil)
+	for _, compared := range []session.Compared{session.ComparedByPolicy, session.ComparedPinned} {
+		id := propose(t, s, offer(t, string(compared)), session.StateOffered)
+		for _, refused := range []session.Compared{"", session.ComparedByPerson, session.ComparedByInvitation, "telepathy"} {
+			require.ErrorIs(t, s.ApproveAs(t.Context(), id, refused), session.ErrInvalid)
+		}
+		requireState(t, s, id, session.StateOffered)
+		require.NoError(t, s.ApproveAs(t.Context(), id, compared))
+		requireState(t, s, id, session.StateAdmitted)
+		require.Equal(t, compared, r.compared)
+	}
+}

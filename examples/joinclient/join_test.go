@@ -204,6 +204,7 @@ func TestMemberLetsOthersIn(t *testing.T) {
 	require.Equal(t, 0, c.End(), c.Stderr)
 	require.Equal(t, 0, s.End(), s.Stderr)
 	require.Equal(t, 3, members(t, dir3))
+	require.Equal(t, []string{"policy", "policy"}, compared(t, dir3), "names were listed, and nobody compared anything")
 }
 
 // TestUnattended: no person on either side; events as JSON, and everything that a script needs in them.
@@ -234,6 +235,7 @@ func TestUnattended(t *testing.T) {
 	require.Equal(t, []string{"opened", "offered", "approved", "admitted", "closed", "joined", "ended", "exit"}, kinds(serverEvents))
 	require.Equal(t, own, serverEvents[1].Fingerprint)
 	require.NotContains(t, c.Stdout.String()+c.Stderr.String(), opened.Passphrase)
+	require.Equal(t, []string{"pinned"}, compared(t, dir2))
 }
 
 // TestUnattendedFailureIsAnEventToo: the last line has the exit code and the reason.

@@ -94,6 +94,19 @@ func members(t *testing.T, dir string) int {
 	return store.Snapshot().Len()
 }
 
+// compared returns how the fingerprints of those were compared whom the store in a directory knows as admitted, in any order.
+func compared(t *testing.T, dir string) (how []string) {
+	t.Helper()
+	file, err := certstore.ReadStore(dir)
+	require.NoError(t, err)
+	for _, st := range file.Statements {
+		if a, ok := st.Admit(); ok && a.Compared != "" {
+			how = append(how, a.Compared)
+		}
+	}
+	return how
+}
+
 func writeFile(t *testing.T, text string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "file")

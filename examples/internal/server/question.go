@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/session"
 )
@@ -162,7 +163,15 @@ func (c *console) decide(ctx context.Context) {
 			c.session.Deny(j.ID, "another machine has, or asks for, the same name")
 		default:
 			// An error leaves an event: that it could not be stored, or what became of the offer meanwhile.
-			_ = c.session.Approve(context.WithoutCancel(ctx), j.ID)
+			_ = c.session.ApproveAs(context.WithoutCancel(ctx), j.ID, c.compared(j.Fingerprint))
 		}
 	}
+}
+
+// compared is how -accept compares: by the full fingerprint if that is listed, and otherwise not at all.
+func (c *console) compared(f certstore.Fingerprint) session.Compared {
+	if slices.Contains(c.accept.Fingerprints, f) {
+		return session.ComparedPinned
+	}
+	return session.ComparedByPolicy
 }
