@@ -53,14 +53,11 @@ func (j *microcloudJoiner) adopt(ctx context.Context, c confirmation, other *Ini
 		return certstore.ErrOtherCluster
 	}
 	other.Cluster = set.cluster
-	if err := checkSet(set.statements, set.digest, *other); err != nil {
-		return err
-	}
-	profile, err := store.Adopt(ctx, certstore.AdoptRequest{
+	profile, err := adoptSet(ctx, store, *other, certstore.AdoptRequest{
 		Cluster: set.cluster, Digest: set.digest, Statements: set.statements, Addresses: j.addresses,
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", adoptError(err), err)
+		return err
 	}
 	j.stored = true
 	client := memberClient(store, other.Name)

@@ -15,15 +15,12 @@ func (j *joiner) take(ctx context.Context, c *conversation, first resultReply, o
 	if err != nil {
 		return err
 	}
-	if err := checkSet(statements, digest, other); err != nil {
-		return err
-	}
-	profile, err := j.cfg.Store.Adopt(ctx, certstore.AdoptRequest{
+	profile, err := adoptSet(ctx, j.cfg.Store, other, certstore.AdoptRequest{
 		Cluster: other.Cluster, Digest: digest, Statements: statements,
 		Addresses: j.intent.Addresses, Attributes: j.intent.Attributes,
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", adoptError(err), err)
+		return err
 	}
 	j.stored = true
 	encoded, err := profile.MarshalBinary()
@@ -35,6 +32,18 @@ func (j *joiner) take(ctx context.Context, c *conversation, first resultReply, o
 		return err
 	}
 	return reply.err(stateJoined)
+}
+
+// adoptSet checks all of a set that an initiator delivered, makes it durable, and returns this machine's profile.
+func adoptSet(ctx context.Context, store *certstore.Store, other Initiator, set certstore.AdoptRequest) (*certstore.Statement, error) {
+	if err := checkSet(set.Statements, set.Digest, other); err != nil {
+		return nil, err
+	}
+	profile, err := store.Adopt(ctx, set)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", adoptError(err), err)
+	}
+	return profile, nil
 }
 
 // adoptError tells a set that the store refuses from a store that fails.
