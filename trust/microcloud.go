@@ -101,7 +101,7 @@ func (s *Service) newMicroCloud(open *session.Session, cfg MicroCloudConfig) (*M
 	if open != nil && secret.opens(open) {
 		return nil, fmt.Errorf("%w: Passphrase is that of the session's own protocol; here it can be guessed offline", ErrConfig)
 	}
-	if s.attempts.Wrong(s.attempts.Name(secret.passphrase.Tag)) >= int64(secret.budget) {
+	if secret.usedUp(s.attempts) {
 		return nil, fmt.Errorf("%w; choose another one", session.ErrExhausted)
 	}
 	cfg.Passphrase = microcloud.Passphrase{}
@@ -120,7 +120,7 @@ func (s *Service) newMicroCloud(open *session.Session, cfg MicroCloudConfig) (*M
 func (m *MicroCloud) follow() {
 	<-m.open.Done()
 	attempts := m.service.attempts
-	attempts.Retire(attempts.Name(m.pass().passphrase.Tag))
+	attempts.Retire(m.pass().name(attempts))
 }
 
 // Passphrase returns what joiners have to prove.

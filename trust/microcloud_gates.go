@@ -137,7 +137,7 @@ func (s *Service) microcloudPace(x *exchange, secret microcloudSecret) error {
 }
 
 func (s *Service) reserveMicroCloud(x *exchange, secret microcloudSecret) (*ratelimit.Reservation, error) {
-	return s.attempts.Reserve(time.Now(), s.attempts.Name(secret.passphrase.Tag), secret.budget, x.source)
+	return s.attempts.Reserve(time.Now(), secret.name(s.attempts), secret.budget, x.source)
 }
 
 // microcloudBody reads the body, within the time for a request that the guard has set. What a guest may send grows by what it announced.

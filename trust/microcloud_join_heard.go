@@ -14,8 +14,7 @@ import (
 // beginMicrocloudJoin makes the endpoints of this format those of a join, unless no confirmation could come any more because an
 // earlier join has seen too many wrong ones.
 func (s *Service) beginMicrocloudJoin(j *microcloudJoiner) error {
-	secret := j.secret()
-	if s.attempts.Wrong(s.attempts.Name(secret.passphrase.Tag)) >= int64(secret.budget) {
+	if j.secret().usedUp(s.attempts) {
 		return ErrAttemptsUsed
 	}
 	s.mu.Lock()
@@ -31,7 +30,7 @@ func (s *Service) beginMicrocloudJoin(j *microcloudJoiner) error {
 }
 
 func (s *Service) endMicrocloudJoin(j *microcloudJoiner) {
-	s.attempts.Retire(s.attempts.Name(j.cfg.Passphrase.Tag))
+	s.attempts.Retire(j.secret().name(s.attempts))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mcJoiner = nil

@@ -31,6 +31,16 @@ func (m microcloudSecret) opens(open *session.Session) bool {
 	return err == nil && p.Reveal() == open.Passphrase().Reveal()
 }
 
+// name returns under what wrong proofs are counted.
+func (m microcloudSecret) name(attempts *ratelimit.Attempts) [32]byte {
+	return attempts.Name(m.passphrase.Tag)
+}
+
+// usedUp reports whether there were as many wrong proofs as there may be.
+func (m microcloudSecret) usedUp(attempts *ratelimit.Attempts) bool {
+	return attempts.Wrong(m.name(attempts)) >= int64(m.budget)
+}
+
 // microcloudSecretOf returns the config's passphrase, or a generated one.
 func microcloudSecretOf(cfg MicroCloudConfig) (microcloudSecret, error) {
 	if !cfg.Passphrase.IsZero() {
