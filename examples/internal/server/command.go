@@ -129,7 +129,7 @@ func (c *console) close(context.Context, []string) error {
 		c.screen.Linef("No session is open.")
 		return nil
 	}
-	c.session.Close(&session.StoppedError{Reason: "the operator of " + c.daemon.store.Identity().Name() + " stopped the session"})
+	c.stopSession()
 	return nil
 }
 

@@ -139,7 +139,7 @@ func (c *console) interrupt(events <-chan session.Event) error {
 	if c.session == nil || !c.session.Open() {
 		return nil
 	}
-	c.session.Close(&session.StoppedError{Reason: "the operator of " + c.daemon.store.Identity().Name() + " stopped the session"})
+	c.stopSession()
 	for ev := range events {
 		c.show(ev)
 		if ev.Kind == session.EventClosed {
@@ -147,6 +147,11 @@ func (c *console) interrupt(events <-chan session.Event) error {
 		}
 	}
 	return terminal.ErrInterrupted
+}
+
+// stopSession ends the session in the operator's name, so that joiners learn why.
+func (c *console) stopSession() {
+	c.session.Close(&session.StoppedError{Reason: "the operator of " + c.daemon.store.Identity().Name() + " stopped the session"})
 }
 
 // showRemaining keeps the remaining time on the last line of a terminal.
