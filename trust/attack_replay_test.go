@@ -178,3 +178,18 @@ func TestReflection(t *testing.T) {
 	require.Equal(t, http.StatusOK, j.send(j.signAs(3, hmacauth.EndpointResult, []byte(`{"page":0}`))).status, "the handshake goes on")
 	require.Equal(t, certstore.FingerprintOf(j.conn.ConnectionState().PeerCertificates[0]), first.store.Identity().Fingerprint())
 }
+
+// TestHeldBackProof: a proof that the network held back until its machine had joined again ends nothing. In its own time it
+// would have been right.
+func TestHeldBackProof(t *testing.T) {
+	first := target(t)
+	s := first.open(session.Config{})
+	machine := newMachine(t, "micro02")
+	held, again := raw(t, machine, first, s.Passphrase()).begin(), raw(t, machine, first, s.Passphrase())
+	again.prove("micro02")
+	held.refused(held.sign(hmacauth.EndpointJoin, intent("micro02")))
+	result := again.call(again.sign(hmacauth.EndpointResult, map[string]any{"page": 0}))
+	again.call(again.doneMessage(machine, result))
+	require.Equal(t, map[string]session.State{"micro02": session.StateJoined}, states(s))
+	require.Zero(t, s.WrongProofs())
+}

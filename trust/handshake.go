@@ -14,6 +14,7 @@ import (
 // handshake is what an initiator remembers of one joiner's attempt, from hello until the result is confirmed.
 type handshake struct {
 	id     [16]byte
+	serial uint64 // greater than that of every handshake that began before
 	door   *door
 	cert   *x509.Certificate // proved by the TLS connection of hello
 	joiner certstore.Fingerprint

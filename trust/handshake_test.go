@@ -53,7 +53,7 @@ func TestConcludedHandshakesMakeRoom(t *testing.T) {
 	require.NoError(t, err)
 	defer open.Close(nil)
 	table := newHandshakes(1)
-	add := func(i int) bool {
+	add := func(i int) error {
 		h := &handshake{session: open, heard: make(chan struct{})}
 		binary.BigEndian.PutUint64(h.id[:], uint64(i))
 		binary.BigEndian.PutUint64(h.joiner[:], uint64(i))
@@ -61,7 +61,7 @@ func TestConcludedHandshakesMakeRoom(t *testing.T) {
 		return table.promote(h)
 	}
 	for i := range maxProved + 1 {
-		require.True(t, add(i), "whoever has heard the outcome makes room for the next one")
+		require.NoError(t, add(i), "whoever has heard the outcome makes room for the next one")
 	}
 	require.Len(t, table.proved, 1)
 	require.Len(t, table.byJoiner, 1)

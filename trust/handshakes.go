@@ -2,6 +2,7 @@ package trust
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -16,6 +17,7 @@ const maxProved = 4096
 // which each has one at a time: a joiner that starts again replaces its own, and nobody else's.
 type handshakes struct {
 	unproved *ratelimit.Table[[16]byte, *handshake]
+	begun    atomic.Uint64
 
 	mu       sync.Mutex
 	proved   map[[16]byte]*handshake
@@ -31,6 +33,7 @@ func newHandshakes(most int) handshakes {
 }
 
 func (t *handshakes) begin(now time.Time, life time.Duration, h *handshake) {
+	h.serial = t.begun.Add(1)
 	t.unproved.Expire(now, life)
 	t.unproved.Add(now, h.id, h.source, h)
 }
@@ -49,19 +52,23 @@ func (t *handshakes) find(now time.Time, life time.Duration, id [16]byte) (*hand
 // drop forgets an unproved handshake: it had its one verification.
 func (t *handshakes) drop(id [16]byte) { t.unproved.Remove(id) }
 
-// promote moves a handshake to the proved ones; false when there are too many.
-func (t *handshakes) promote(h *handshake) bool {
+// promote moves a handshake to the proved ones. It is refused when there are too many, and when its joiner has proved itself
+// by one that began later: a proof that the network held back ends no attempt that came after it.
+func (t *handshakes) promote(h *handshake) error {
 	t.unproved.Remove(h.id)
 	t.mu.Lock()
 	older := t.byJoiner[h.joiner]
 	if older == nil && len(t.proved) >= maxProved {
 		t.forgetConcluded()
 	}
-	if older == nil && len(t.proved) >= maxProved {
+	switch {
+	case older == nil && len(t.proved) >= maxProved:
 		t.mu.Unlock()
-		return false
-	}
-	if older != nil {
+		return session.ErrLimitReached
+	case older != nil && older.serial > h.serial:
+		t.mu.Unlock()
+		return session.ErrSuperseded
+	case older != nil:
 		delete(t.proved, older.id)
 	}
 	t.proved[h.id] = h
@@ -71,7 +78,7 @@ func (t *handshakes) promote(h *handshake) bool {
 		older.leave(session.ErrSuperseded)
 		older.release()
 	}
-	return true
+	return nil
 }
 
 // waiting reports whether a joiner that proved itself is still owed the outcome.

@@ -147,8 +147,8 @@ func (s *Service) enter(x *exchange, keys *hmacauth.InitiatorKeys) error {
 		return err
 	}
 	x.hs.enter(keys, behind)
-	if !s.handshakes.promote(x.hs) {
-		x.hs.leave(session.ErrLimitReached)
+	if err := s.handshakes.promote(x.hs); err != nil {
+		x.hs.leave(err)
 		return errRefuse
 	}
 	if !x.hs.comesTooLate() {
