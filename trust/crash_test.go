@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/session"
@@ -98,9 +99,14 @@ func TestInitiatorCrashesAtEveryOperation(t *testing.T) {
 		}
 		require.NoError(t, first.srv.Close())
 		s.Close(nil)
+		synctest.Wait()
+		want := asked.Load()
 
 		again := &bladed{newPipes(), &blade{}}
 		first = restart(t, first, disk).serveOn(again, trust.Config{}, nil)
+		if first.store.Snapshot().Len() == 1 { // an approval that was not on disk yet is gone with the process
+			want++
+		}
 		s = first.openAsking(asked.config())
 		if err := <-joined; err == nil { // the crash came after its last message
 			same(t, first, second)
@@ -109,13 +115,13 @@ func TestInitiatorCrashesAtEveryOperation(t *testing.T) {
 		cfg.Dial = again.dial
 		_, err := trust.Join(t.Context(), first.addr, cfg)
 		require.NoError(t, err)
-		require.EqualValues(t, 1, asked.Load(), "the identical offer is asked about once")
+		require.Equal(t, want, asked.Load(), "an offer that was admitted is not asked about again")
 		same(t, first, second)
 
 		cfg.Services = map[string]string{"storage": "2"}
 		_, err = trust.Join(t.Context(), first.addr, cfg)
 		require.NoError(t, err)
-		require.EqualValues(t, 2, asked.Load(), "another intent is another offer")
+		require.Equal(t, want+1, asked.Load(), "another intent is another offer")
 		same(t, first, second)
 	})
 }
