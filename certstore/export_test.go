@@ -34,7 +34,7 @@ func ClientTLS(id *Identity, current func() *Snapshot, name string) *tls.Config 
 }
 
 func NewTransport(id *Identity, current func() *Snapshot, name string) http.RoundTripper {
-	return newTransport(constant(id), current, name)
+	return newTransport(constant(id), current, new(net.Dialer).DialContext, name)
 }
 
 func Guard(inner net.Listener) net.Listener { return guardedListener{inner} }
@@ -52,5 +52,5 @@ func PoolFor(transport http.RoundTripper, newest KeyID) (pool any, proved func(K
 
 // NewTransportOf is NewTransport for an identity that changes.
 func NewTransportOf(identity func() *Identity, current func() *Snapshot, name string) http.RoundTripper {
-	return newTransport(identity, current, name)
+	return newTransport(identity, current, new(net.Dialer).DialContext, name)
 }

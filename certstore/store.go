@@ -20,6 +20,7 @@ type Store struct {
 	writer  chan struct{} // holds one token; whoever has it may write
 	now     func() time.Time
 	keys    atomic.Pointer[keyring]
+	dialer  atomic.Pointer[DialFunc] // nil: a net.Dialer
 	state   atomic.Pointer[state]
 	counts  counts // of the writer
 	stop    context.CancelFunc

@@ -1,10 +1,33 @@
 package certstore
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
 )
+
+// DialFunc opens a connection, as net.Dialer.DialContext does. It is called from many goroutines at once.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// DialWith makes this machine reach others by dial, through whatever it has for that: Transport, and everything of package
+// trust that has no setting of its own. Call it before the store is used; nil, the default, is a net.Dialer. What dial returns
+// is not trusted: TLS is spoken over it.
+func (s *Store) DialWith(dial DialFunc) {
+	if dial == nil {
+		s.dialer.Store(nil)
+		return
+	}
+	s.dialer.Store(&dial)
+}
+
+// Dial opens a connection to another machine, in the way that DialWith has set.
+func (s *Store) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if dial := s.dialer.Load(); dial != nil {
+		return (*dial)(ctx, network, address)
+	}
+	return new(net.Dialer).DialContext(ctx, network, address)
+}
 
 // ServerTLS returns the configuration of a server for this machine. Clients must prove a certificate, valid at that moment,
 // of a member of the snapshot current at that moment; strangers get in under the conditions of cfg alone. TLS 1.3 unless
@@ -34,7 +57,7 @@ func (s *Store) ClientTLS(name string) *tls.Config { return clientTLS(s.Identity
 // answers and is the member, or to port 443 of the name if it has published none. Any other host and port is dialled as it
 // stands, and must be the same member. Only https is sent; proxies are not used.
 func (s *Store) Transport(name string) http.RoundTripper {
-	return newTransport(s.Identity, s.Snapshot, name)
+	return newTransport(s.Identity, s.Snapshot, s.Dial, name)
 }
 
 // Require returns a handler that passes on to next the requests of members, with the member in the context for MemberFrom,

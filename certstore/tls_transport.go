@@ -24,7 +24,7 @@ type memberTransport struct {
 	identity func() *Identity
 	current  func() *Snapshot
 	name     string
-	dialer   net.Dialer
+	dialer   DialFunc
 	mu       sync.Mutex
 	pool     *connPool   // nil before the first request
 	left     []*connPool // those before it that have connections open still
@@ -32,8 +32,8 @@ type memberTransport struct {
 	since    time.Time   // when this transport first saw it
 }
 
-func newTransport(identity func() *Identity, current func() *Snapshot, name string) *memberTransport {
-	return &memberTransport{identity: identity, current: current, name: name, dialer: net.Dialer{Timeout: dialTimeout}}
+func newTransport(identity func() *Identity, current func() *Snapshot, dialer DialFunc, name string) *memberTransport {
+	return &memberTransport{identity: identity, current: current, name: name, dialer: dialer}
 }
 
 // refusePlain stands where connections without TLS would be made.
@@ -94,7 +94,9 @@ func (t *memberTransport) dial(ctx context.Context, pool *connPool, network, add
 }
 
 func (t *memberTransport) dialOne(ctx context.Context, pool *connPool, network, address string) (net.Conn, error) {
-	raw, err := t.dialer.DialContext(ctx, network, address)
+	dialing, dialed := context.WithTimeout(ctx, dialTimeout)
+	raw, err := t.dialer(dialing, network, address)
+	dialed()
 	if err != nil {
 		return nil, err
 	}

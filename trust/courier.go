@@ -85,7 +85,7 @@ func (c *courier) reach(ctx context.Context) error {
 func (c *courier) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.from.service.limits.RequestTime)
 	defer cancel()
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", c.address)
+	raw, err := c.from.service.store.Dial(ctx, "tcp", c.address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

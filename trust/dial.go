@@ -30,7 +30,7 @@ type dialer struct {
 func newDialer(address string, cfg JoinConfig) *dialer {
 	d := &dialer{address: address, cfg: cfg}
 	if d.cfg.Dial == nil {
-		d.cfg.Dial = (&net.Dialer{}).DialContext
+		d.cfg.Dial = cfg.Store.Dial
 	}
 	d.transport = &http.Transport{
 		DialTLSContext:         d.dial,

@@ -125,7 +125,7 @@ func (s *Service) believeRemoval(ctx context.Context, name string, cluster certs
 
 // dialStranger connects to whoever is there. It proves a certificate, which is looked at afterwards.
 func (s *Service) dialStranger(ctx context.Context, address string) (*tls.Conn, error) {
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	raw, err := s.store.Dial(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ type MicroCloudJoinConfig struct {
 	Progress func(Progress)
 	// Attempts counts intents that were answered with a wrong passphrase, as JoinConfig.Attempts does.
 	Attempts *ratelimit.Attempts
-	// Dial opens connections; nil means a net.Dialer.
+	// Dial opens connections to the initiator; nil means Store.Dial of the service's store.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -157,7 +157,7 @@ func (s *Service) newMicrocloudJoiner(address string, cfg MicroCloudJoinConfig) 
 		}
 	}
 	if cfg.Dial == nil {
-		cfg.Dial = (&net.Dialer{}).DialContext
+		cfg.Dial = s.store.Dial
 	}
 	return &microcloudJoiner{
 		service: s, cfg: cfg, address: theirs, addresses: []string{own}, body: body, tag: cfg.Attempts.Name(cfg.Passphrase.Tag),
