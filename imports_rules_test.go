@@ -10,6 +10,7 @@ type importRule struct {
 	tests   []string // modules of others that the tests of this package alone may import; each must be used
 	denied  []string // packages of the standard library that the room has promised to do without
 	kit     bool     // it is imported by tests, of this module and of users, and may import testing and start programs
+	program bool     // whoever works on the library runs it: it may have flags and start programs
 }
 
 var (
@@ -31,6 +32,8 @@ var importRules = map[string]importRule{
 	"internal/strictyaml": {modules: []string{"go.yaml.in/yaml/v4"}, denied: slices.Concat(noInput, noDice)},
 
 	"internal/lantest": {denied: []string{"net/http", "crypto/tls"}, kit: true},
+
+	"internal/mutants": {denied: noNetwork, program: true},
 
 	"internal/wire": {denied: slices.Concat(noInput, noDice)},
 	"internal/cpace": {

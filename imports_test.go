@@ -87,9 +87,14 @@ func (c *importCheck) one(dir string, rule importRule, f *goFile, name string) {
 	if slices.Contains(rule.denied, name) {
 		c.find("%s: imports %s, which %s does without", f.path, name, dir)
 	}
-	if reason, ok := deniedEverywhere[name]; ok && !isExample(dir) && !(rule.kit && (name == "testing" || name == "os/exec")) {
+	if reason, ok := deniedEverywhere[name]; ok && !isExample(dir) && !rule.allows(name) {
 		c.find("%s: imports %s: %s", f.path, name, reason)
 	}
+}
+
+// allows reports whether a package that is denied everywhere may be imported for what this one is.
+func (r importRule) allows(name string) bool {
+	return r.kit && (name == "testing" || name == "os/exec") || r.program && (name == "flag" || name == "os/exec")
 }
 
 // arrow checks an import of a package of this module.
@@ -225,10 +230,11 @@ func TestImportCheckRefuses(t *testing.T) {
 	rules := map[string]importRule{
 		"a": {arrows: []string{"b"}, denied: []string{"net"}},
 		"k": {kit: true},
+		"r": {program: true},
 		"b": {arrows: []string{"c"}},
 		"c": {},
 	}
-	good := map[string]string{"a": "a.go", "b": "b.go", "c": "c.go", "k": "k.go"}
+	good := map[string]string{"a": "a.go", "b": "b.go", "c": "c.go", "k": "k.go", "r": "r.go"}
 	const own = modulePath + "/"
 	tests := []struct {
 		reason, dir, file, imported string
@@ -246,6 +252,8 @@ func TestImportCheckRefuses(t *testing.T) {
 		{"testing in code", "b", "x.go", "testing", "b/x.go: imports testing: " + deniedEverywhere["testing"]},
 		{"testing in a kit for tests", "k", "x.go", "testing", ""},
 		{"denied everywhere, in a kit", "k", "x.go", "unsafe", "k/x.go: imports unsafe: " + deniedEverywhere["unsafe"]},
+		{"flags of a program", "r", "x.go", "flag", ""},
+		{"denied everywhere, in a program", "r", "x.go", "testing", "r/x.go: imports testing: " + deniedEverywhere["testing"]},
 		{"an arrow of the table", "a", "x.go", own + "b", ""},
 		{"a test's arrow through a room", "a", "x_test.go", own + "c", ""},
 		{"a test's module in a test", "a", "x_test.go", testModules[0] + "/sub", ""},

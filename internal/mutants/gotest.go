@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// timeLimit ends a test that does not end by itself. It is of no use to a mutant: nothing is known of what it did.
+const timeLimit = "2m"
+
+// outcome is what one run of the go command said.
+type outcome struct {
+	built  bool
+	late   bool              // something ran out of time
+	passed bool              // all of it
+	tests  map[string]string // how each test ended, by its name: pass, fail or skip; "" if it was begun and did not end
+	output string
+}
+
+// event is a line of go test -json.
+type event struct {
+	Action, Test, Output, FailedBuild string
+}
+
+// goTest runs tests of a package, without their results of earlier runs. An overlay of "" changes nothing.
+func goTest(ctx context.Context, root, dir, pattern, overlay string) (outcome, error) {
+	module, dir := moduleOf(root, dir)
+	command := exec.CommandContext(ctx, "go", "test", "-json", "-vet=off", "-count=1", "-failfast", "-timeout", timeLimit,
+		"-run", pattern, "./"+dir)
+	command.Dir = module
+	if overlay != "" {
+		// programs that the test builds are to be changed too, so it is not only a flag
+		command.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)
+	}
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	stdout, err := command.Output()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		return outcome{}, err
+	}
+	found, readErr := readEvents(stdout)
+	if readErr != nil {
+		return outcome{}, fmt.Errorf("go test in %s: %w\n%s", dir, readErr, stderr.Bytes())
+	}
+	found.passed = err == nil
+	if !found.passed && found.built && len(found.tests) == 0 {
+		return outcome{}, fmt.Errorf("go test in %s: %w\n%s%s", dir, err, found.output, stderr.Bytes())
+	}
+	return found, ctx.Err()
+}
+
+// moduleOf returns the directory of the module that a directory of the repository belongs to, and the way from there.
+func moduleOf(root, dir string) (module, rest string) {
+	for at := dir; at != "."; at = path.Dir(at) {
+		if _, err := os.Stat(filepath.Join(root, at, "go.mod")); err == nil {
+			return filepath.Join(root, at), strings.TrimPrefix(strings.TrimPrefix(dir, at), "/")
+		}
+	}
+	return root, dir
+}
+
+func readEvents(stdout []byte) (outcome, error) {
+	found := outcome{built: true, tests: map[string]string{}}
+	var output strings.Builder
+	decoder := json.NewDecoder(bytes.NewReader(stdout))
+	for decoder.More() {
+		var e event
+		if err := decoder.Decode(&e); err != nil {
+			return outcome{}, err
+		}
+		output.WriteString(e.Output)
+		if strings.HasPrefix(e.Output, "panic: test timed out after ") {
+			found.late = true
+		}
+		switch e.Action {
+		case "build-fail":
+			found.built = false
+		case "fail":
+			if e.FailedBuild != "" {
+				found.built = false
+			}
+			fallthrough
+		case "pass", "skip":
+			if e.Test != "" {
+				found.tests[e.Test] = e.Action
+			}
+		case "run":
+			found.tests[e.Test] = ""
+		}
+	}
+	found.output = output.String()
+	return found, nil
+}
+
+// failed returns the test that failed, the deepest if it is one of several levels. Where none did, what failed is what the package
+// checks after its tests.
+func (o outcome) failed() string {
+	deepest := "TestMain"
+	for _, name := range slices.Sorted(maps.Keys(o.tests)) {
+		if verdict := o.tests[name]; verdict == "fail" || verdict == "" {
+			if deepest == "TestMain" || strings.HasPrefix(name, deepest+"/") {
+				deepest = name
+			}
+		}
+	}
+	return deepest
+}
+
+// patternOf returns the argument of -run that chooses a test or subtest alone.
+func patternOf(name string) string {
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(part) + "$"
+	}
+	return strings.Join(parts, "/")
+}
