@@ -34,6 +34,7 @@ var importRules = map[string]importRule{
 	"internal/lantest": {denied: []string{"net/http", "crypto/tls"}, kit: true},
 
 	"internal/mutants": {denied: noNetwork, program: true},
+	"internal/abuse":   {arrows: []string{"trust", "session", "hmacauth", "certstore"}, denied: noDice, program: true},
 
 	"internal/wire": {denied: slices.Concat(noInput, noDice)},
 	"internal/cpace": {
