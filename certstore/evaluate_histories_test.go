@@ -303,31 +303,40 @@ func (n *network) exchange(list []*certstore.Statement) []*machine {
 func TestHistories(t *testing.T) {
 	var total tally
 	checkHistories(t, 10_000, func(t *rapid.T) {
-		n := newNetwork(t, drawScript(t, 60, 300))
-		defer n.close()
-		n.join(n.machines[0], n.machines[1])
-		for len(n.rest) > 0 {
-			n.step()
-		}
-		members := n.exchange(nil)
-		set := members[0].store.Statements()
-		got := requireDocument(t, n.cluster, set)
-		if len(got.Gone) == 0 || n.hostile == 0 {
+		seen, counts := goThrough(t, drawScript(t, 60, 300))
+		if !counts {
 			total.void++
 			t.Skip("nobody was removed, or nobody was hostile")
 		}
-		requireChains(t, n, set)
-		n.expelledGainNothing(members)
-		n.seen.removals = 1
-		for _, name := range got.Names {
-			n.seen.conflicts += min(1, len(name.Conflict))
-		}
-		total.add(n.seen)
+		total.add(seen)
 	})
 	t.Logf("%+v", total)
 	if !t.Failed() {
 		total.require(t)
 	}
+}
+
+// goThrough lets a history happen and checks what came of it. It counts if somebody was removed in it and somebody hostile.
+func goThrough(t require.TestingT, s *script) (seen tally, counts bool) {
+	n := newNetwork(t, s)
+	defer n.close()
+	n.join(n.machines[0], n.machines[1])
+	for len(n.rest) > 0 {
+		n.step()
+	}
+	members := n.exchange(nil)
+	set := members[0].store.Statements()
+	got := requireDocument(t, n.cluster, set)
+	if len(got.Gone) == 0 || n.hostile == 0 {
+		return n.seen, false
+	}
+	requireChains(t, n, set)
+	n.expelledGainNothing(members)
+	n.seen.removals = 1
+	for _, name := range got.Names {
+		n.seen.conflicts += min(1, len(name.Conflict))
+	}
+	return n.seen, true
 }
 
 // expelledGainNothing: whatever keys issue afterwards that are gone, or that only such keys ever admitted, nobody becomes
@@ -408,17 +417,20 @@ func (t *tally) require(tb testing.TB) {
 // TestEvaluateByTheDocument compares the package with the second implementation, over histories in which everybody states
 // anything.
 func TestEvaluateByTheDocument(t *testing.T) {
-	checkHistories(t, 10_000, func(t *rapid.T) {
-		w := writer{script: drawScript(t, 50, 200)}
-		g := &certstore.Genesis{Name: "m0", Certificate: cast()[0].raw[0]}
-		if w.pick(3) == 1 {
-			g.Recovery = w.one(cast()).certs[0].RawSubjectPublicKeyInfo
-		}
-		set := []*certstore.Statement{w.issue(cast()[0], g)}
-		w.cluster = set[0].Cluster()
-		for few := cast()[:4+w.pick(4)]; len(w.rest) > 0; {
-			set = append(set, w.anything(w.one(few), w.one(few)))
-		}
-		requireDocument(t, w.cluster, w.script.shuffle(set))
-	})
+	checkHistories(t, 10_000, func(t *rapid.T) { stateAnything(t, drawScript(t, 50, 200)) })
+}
+
+// stateAnything evaluates what a few issue who state anything.
+func stateAnything(t require.TestingT, s *script) {
+	w := writer{script: s}
+	g := &certstore.Genesis{Name: "m0", Certificate: cast()[0].raw[0]}
+	if w.pick(3) == 1 {
+		g.Recovery = w.one(cast()).certs[0].RawSubjectPublicKeyInfo
+	}
+	set := []*certstore.Statement{w.issue(cast()[0], g)}
+	w.cluster = set[0].Cluster()
+	for few := cast()[:4+w.pick(4)]; len(w.rest) > 0; {
+		set = append(set, w.anything(w.one(few), w.one(few)))
+	}
+	requireDocument(t, w.cluster, w.script.shuffle(set))
 }

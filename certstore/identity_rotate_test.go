@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/pem"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,10 +170,27 @@ func private(t require.TestingT, dir string) {
 // TestRotationSequences goes through random sequences of calls, crashes and restarts. Whatever came before, the machine has
 // an identity that its store trusts, and the private keys of what was retired are nowhere.
 func TestRotationSequences(t *testing.T) {
-	peer := people(t, 2)[1]
-	root := t.TempDir()
 	steps := 0
-	rapid.Check(t, func(t *rapid.T) {
+	rapid.Check(t, rotateAnyhow(t, &steps))
+	require.GreaterOrEqual(t, steps, 100)
+}
+
+// FuzzRotation is TestRotationSequences with sequences that lead to code which none led to before.
+func FuzzRotation(f *testing.F) {
+	source := rand.NewChaCha8([32]byte{3})
+	for _, n := range []int{200, 400, 800} {
+		draws := make([]byte, n)
+		_, _ = source.Read(draws)
+		f.Add(draws)
+	}
+	f.Fuzz(rapid.MakeFuzz(rotateAnyhow(f, new(int))))
+}
+
+// rotateAnyhow calls, crashes and restarts as it is drawn, and counts the steps.
+func rotateAnyhow(tb testing.TB, steps *int) func(*rapid.T) {
+	peer := people(tb, 2)[1]
+	root := tb.TempDir()
+	return func(t *rapid.T) {
 		dir, err := os.MkdirTemp(root, "machine")
 		require.NoError(t, err)
 		newMachine(t, dir, peer)
@@ -193,7 +211,7 @@ func TestRotationSequences(t *testing.T) {
 			},
 		}
 		for range rapid.IntRange(3, 9).Draw(t, "steps") {
-			steps++
+			*steps++
 			what := rapid.SampledFrom([]string{"rotate", "switch", "retire", "rotate", "switch", "retire", "reopen", "stage", "profile"}).Draw(t, "what")
 			crash := rapid.IntRange(-8, 14).Draw(t, "crash")
 			keys[s.Identity().KeyID()] = keyTexts(t, dir)[filepath.Join(dir, "identity", "key.pem")]
@@ -220,6 +238,5 @@ func TestRotationSequences(t *testing.T) {
 		}
 		require.NoError(t, s.Close())
 		require.NoError(t, os.RemoveAll(dir))
-	})
-	require.GreaterOrEqual(t, steps, 100)
+	}
 }

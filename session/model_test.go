@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -234,9 +235,23 @@ func (m *model) finish(t *rapid.T) {
 	require.Equal(t, slices.Collect(maps.Keys(m.states)) == nil, len(told) == 0)
 }
 
-func TestSessionModel(t *testing.T) {
-	certs := []*x509.Certificate{certificate(t), certificate(t), certificate(t)}
-	rapid.Check(t, func(t *rapid.T) {
+func TestSessionModel(t *testing.T) { rapid.Check(t, likeTheModel(t)) }
+
+// FuzzSession is TestSessionModel with sequences of calls that lead to code which none led to before.
+func FuzzSession(f *testing.F) {
+	source := rand.NewChaCha8([32]byte{2})
+	for _, n := range []int{500, 1000, 2000, 4000} {
+		draws := make([]byte, n)
+		_, _ = source.Read(draws)
+		f.Add(draws)
+	}
+	f.Fuzz(rapid.MakeFuzz(likeTheModel(f)))
+}
+
+// likeTheModel compares a session with the model over the calls that are drawn.
+func likeTheModel(tb testing.TB) func(*rapid.T) {
+	certs := []*x509.Certificate{certificate(tb), certificate(tb), certificate(tb)}
+	return func(t *rapid.T) {
 		m := newModel(t, certs)
 		defer m.s.Close(nil)
 		t.Repeat(map[string]func(*rapid.T){
@@ -244,5 +259,5 @@ func TestSessionModel(t *testing.T) {
 			"close": m.close, "": m.check,
 		})
 		m.finish(t)
-	})
+	}
 }
