@@ -60,5 +60,11 @@ func CreateIdentityOn(d *Disk, cfg IdentityConfig) (*Identity, error) { return c
 
 // NotebookOn is a notebook on a disk.
 func NotebookOn(d *Disk, name string) *Notebook {
-	return newNotebook(&home{dir: os.TempDir(), disk: func(directory) directory { return d }}, name)
+	return newNotebook(&home{dir: os.TempDir(), disk: d.inPlaceOf}, name)
+}
+
+// inPlaceOf closes the directory whose place the disk takes.
+func (d *Disk) inPlaceOf(root directory) directory {
+	_ = root.Close()
+	return d
 }

@@ -124,7 +124,7 @@ func LoadIdentityOn(d *Disk, dir string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	id.home = &home{dir: dir, disk: func(directory) directory { return d }}
+	id.home = &home{dir: dir, disk: d.inPlaceOf}
 	return id, nil
 }
 

@@ -71,6 +71,11 @@ func fuzzStore(tb testing.TB, id *certstore.Identity) *certstore.Store {
 
 // call hands the handler one request of the joiner.
 func (t *target) call(handler http.Handler, path, authorization string, body []byte) *httptest.ResponseRecorder {
+	return t.callAs(t.joiner, handler, path, authorization, body)
+}
+
+// callAs hands the handler one request of whoever has the identity.
+func (t *target) callAs(id *certstore.Identity, handler http.Handler, path, authorization string, body []byte) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "https://micro01/", bytes.NewReader(body))
 	r.URL.Path = path
 	if authorization != "" {
@@ -78,7 +83,7 @@ func (t *target) call(handler http.Handler, path, authorization string, body []b
 	}
 	r.TLS = &tls.ConnectionState{
 		HandshakeComplete: true, Version: tls.VersionTLS13, NegotiatedProtocol: Protocol,
-		PeerCertificates: t.joiner.Chain(),
+		PeerCertificates: id.Chain(),
 	}
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
