@@ -44,6 +44,10 @@ var importRules = map[string]importRule{
 	},
 	"ratelimit": {modules: []string{"go.uber.org/ratelimit"}, denied: noInput},
 
+	"events": {arrows: []string{"ratelimit"}, denied: slices.Concat(noInput, noDice)},
+	// expvar is denied because it adds a handler to net/http's default mux when it is imported
+	"metrics": {arrows: []string{"events"}, denied: slices.Concat(noInput, noDice, []string{"expvar"})},
+
 	"discovery": {
 		arrows:  []string{"certstore", "ratelimit", "internal/wire"},
 		modules: []string{"golang.org/x/net"}, // multicast per interface, and on which one a datagram came

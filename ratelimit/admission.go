@@ -76,7 +76,7 @@ func (a *Admission) Admit(now time.Time, source netip.Addr) error {
 		bucket *bucket
 	}{
 		{ScopeSource, a.sources.get(sourceOf(source), func() *bucket { return newBucket(a.cfg.Source, a.hand, t) })},
-		{ScopeBlock, a.blocks.get(blockOf(source), func() *bucket { return newBucket(a.cfg.Block, a.hand, t) })},
+		{ScopeBlock, a.blocks.get(BlockOf(source), func() *bucket { return newBucket(a.cfg.Block, a.hand, t) })},
 		{ScopeTotal, a.total},
 	}
 	var limited LimitedError

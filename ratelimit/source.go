@@ -22,5 +22,5 @@ func cut(addr netip.Addr, bits4, bits6 int) netip.Prefix {
 // sourceOf returns what counts as one source: an IPv4 address or an IPv6 /64.
 func sourceOf(addr netip.Addr) netip.Prefix { return cut(addr, 32, 64) }
 
-// blockOf returns the block of a source: an IPv4 /24 or an IPv6 /48.
-func blockOf(addr netip.Addr) netip.Prefix { return cut(addr, 24, 48) }
+// BlockOf returns the block of a source: an IPv4 /24 or an IPv6 /48, and the zero Prefix for an invalid address.
+func BlockOf(addr netip.Addr) netip.Prefix { return cut(addr, 24, 48) }

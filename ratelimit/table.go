@@ -60,7 +60,7 @@ func (t *Table[K, V]) Add(now time.Time, key K, source netip.Addr, v V) (evicted
 		evicted, ok = t.remove(el), true
 	}
 	e := &tableEntry[K, V]{key: key, value: v, added: t.clock.advance(now)}
-	for i, p := range [levels]netip.Prefix{blockOf(source), cut(source, 32, 56), sourceOf(source)} {
+	for i, p := range [levels]netip.Prefix{BlockOf(source), cut(source, 32, 56), sourceOf(source)} {
 		c := t.blocks[i][p]
 		if c == nil {
 			c = &tally{prefix: p}

@@ -1,0 +1,149 @@
+package events_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/microtrust/microtrust/events"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// total returns how many events the records of a kind stand for.
+func total(records []map[string]any, kind events.Kind) (n int64) {
+	for _, record := range records {
+		if record["event"] != kind.String() {
+			continue
+		}
+		if count, summed := record["count"].(float64); summed {
+			n += int64(count)
+		} else {
+			n++
+		}
+	}
+	return n
+}
+
+func TestFloodIsSummedUpByBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, records := logged(events.Config{})
+		for i := range 300 {
+			log.Emit(events.LoginFail, "wrong proof", events.Source(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})), events.Reason("first"))
+		}
+		log.Emit(events.LoginFail, "wrong proof", events.Source(netip.MustParseAddr("198.51.100.1")))
+		log.Emit(events.InputValidationFail, "malformed", events.Source(netip.MustParseAddr("192.0.2.1")))
+		require.Len(t, records(), 3, "at once: the first of each block and kind")
+		time.Sleep(events.Period - time.Nanosecond)
+		synctest.Wait()
+		require.Len(t, records(), 3)
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		require.Len(t, records(), 4)
+		got := records()[3]
+		require.Equal(t, "192.0.2.0/24", got["source"])
+		require.EqualValues(t, 299, got["count"])
+		require.Equal(t, "WARN", got["level"])
+		require.Equal(t, "AUTHN", got["category"])
+		require.Contains(t, got, "since")
+		require.EqualValues(t, 301, total(records(), events.LoginFail))
+
+		log.Emit(events.LoginFail, "wrong proof", events.Source(netip.MustParseAddr("192.0.2.1")))
+		require.Len(t, records(), 5, "a new period, and so at once")
+	})
+}
+
+// TestFloodFromEverywhereIsBounded: from more sources than anybody has, through hours, no more than so many records come, and
+// the sums miss nothing.
+func TestFloodFromEverywhereIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, records := logged(events.Config{})
+		const minutes, each = 3, 200
+		for range minutes {
+			for i := range each {
+				addr := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1})
+				for _, kind := range events.Kinds() {
+					log.Emit(kind, "m", events.Source(addr))
+				}
+			}
+			time.Sleep(events.Period)
+			synctest.Wait()
+		}
+		written := map[any]int{}
+		for _, record := range records() {
+			written[record["event"]]++
+		}
+		summed := 0
+		for _, kind := range events.Kinds() {
+			require.EqualValues(t, minutes*each, total(records(), kind), kind)
+			if written[kind.String()] < minutes*each {
+				summed++
+				require.LessOrEqual(t, written[kind.String()], minutes*(events.MaxBlocks+events.MaxBlocks+1), kind)
+			}
+		}
+		require.Equal(t, 11, summed)
+	})
+}
+
+// TestNobodyHidesBehindAFlood: a flood of one kind from everywhere takes no room from another kind.
+func TestNobodyHidesBehindAFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, records := logged(events.Config{})
+		for i := range 10 * events.MaxBlocks {
+			log.Emit(events.InputValidationFail, "m", events.Source(netip.AddrFrom4([4]byte{10, 0, byte(i), byte(i >> 8)})))
+		}
+		log.Emit(events.LoginFail, "m", events.Source(netip.MustParseAddr("192.0.2.1")))
+		last := records()[len(records())-1]
+		require.Equal(t, "authn_login_fail", last["event"])
+		require.Equal(t, "192.0.2.1", last["source"])
+	})
+}
+
+// TestSuccessesAreToldOneByOne: as many as a session admits.
+func TestSuccessesAreToldOneByOne(t *testing.T) {
+	log, records := logged(events.Config{})
+	for i := range 60 {
+		log.Emit(events.LoginSuccess, "m", events.Source(netip.MustParseAddr("192.0.2.1")), events.Subject(fmt.Sprint("micro", i)))
+	}
+	require.Len(t, records(), 50)
+	log.Flush()
+	require.EqualValues(t, 60, total(records(), events.LoginSuccess))
+}
+
+func TestFlushAndSwitchLoseNothing(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	for _, end := range []func(*events.Log){func(l *events.Log) { l.Flush() }, func(l *events.Log) { l.Switch(false) }} {
+		log, records := logged(events.Config{})
+		for range 10 {
+			log.Emit(events.TokenReuse, "m")
+		}
+		require.Len(t, records(), 1)
+		end(log)
+		require.EqualValues(t, 10, total(records(), events.TokenReuse))
+		log.Flush()
+		require.EqualValues(t, 10, total(records(), events.TokenReuse))
+	}
+}
+
+// TestIdleLogDoesNothing: an event that was not followed by another leaves no sum behind, and nothing runs.
+func TestIdleLogDoesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, records := logged(events.Config{})
+		log.Emit(events.LoginFail, "m")
+		time.Sleep(10 * events.Period)
+		synctest.Wait()
+		require.Len(t, records(), 1)
+		require.NotContains(t, strings.Join(keysOf(records()[0]), " "), "count")
+	})
+	goleak.VerifyNone(t)
+}
+
+func keysOf(record map[string]any) (keys []string) {
+	for key := range record {
+		keys = append(keys, key)
+	}
+	return keys
+}
