@@ -106,6 +106,8 @@ var importRules = map[string]importRule{
 		denied: noFiles,
 	},
 
+	"trust/trusttest": {arrows: []string{"trust", "session", "invitation", "hmacauth", "certstore"}, denied: noFiles, kit: true},
+
 	"unattended": {
 		arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit", "discovery", "internal/strictyaml", "internal/wire"},
 		denied: slices.Concat(noNetwork, noDice),
@@ -151,7 +153,7 @@ var exampleModules = []string{
 }
 
 // testPackages are packages of this module that nothing but tests may import.
-var testPackages = []string{"certstore/certstoretest", "examples/internal/terminaltest", "internal/lantest", "internal/redact/redacttest"}
+var testPackages = []string{"certstore/certstoretest", "examples/internal/terminaltest", "internal/lantest", "internal/redact/redacttest", "trust/trusttest"}
 
 // deniedEverywhere are packages of the standard library that no code of the module may import.
 var deniedEverywhere = map[string]string{

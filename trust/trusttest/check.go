@@ -1,0 +1,150 @@
+package trusttest
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/trust"
+)
+
+// knows reports whether a machine trusts another one under its name.
+func (m *Machine) knows(other *Machine) bool {
+	member, err := m.Store.Snapshot().ByName(other.Name)
+	return err == nil && member.Fingerprint == other.id.Fingerprint()
+}
+
+// checkJoin holds what a join returned against what both sides have.
+func (c *cluster) checkJoin(m *Machine, res trust.Result, err error) {
+	first := c.machines[0]
+	_, in := m.Store.Cluster()
+	switch {
+	case err == nil && res.Initiator.Fingerprint != first.id.Fingerprint():
+		c.fail("%s joined, and takes %v for the initiator", m.Name, res.Initiator)
+	case err == nil && !(first.knows(m) && m.knows(first) && m.knows(m)):
+		c.fail("%s joined, and the two sides do not agree on who they are", m.Name)
+	case err == nil && res.Members.Digest() != m.Store.Snapshot().Digest():
+		c.fail("%s joined, and returned another set than it stored", m.Name)
+	case errors.Is(err, trust.ErrUnconfirmed) && !in:
+		c.fail("%s says that it is a member, and has stored nothing: %w", m.Name, err)
+	case err != nil && !errors.Is(err, trust.ErrUnconfirmed) && in && !m.before:
+		c.fail("%s did not join, and has stored something: %w", m.Name, err)
+	}
+	m.before = in
+}
+
+// checkMembers finds members that nobody let in.
+func (c *cluster) checkMembers() {
+	c.mu.Lock()
+	may := map[certstore.Fingerprint]bool{c.machines[0].id.Fingerprint(): true, c.machines[2].id.Fingerprint(): true}
+	for fp := range c.approved {
+		may[fp] = true
+	}
+	c.mu.Unlock()
+	for _, m := range c.machines {
+		for member := range m.Store.Snapshot().Members() {
+			if !may[member.Fingerprint] {
+				c.fail("%s trusts %s, whom nobody let in", m.Name, member.Name)
+			}
+		}
+	}
+}
+
+// checkProofs finds wrong proofs where everybody who proved something knew the passphrase.
+func (c *cluster) checkProofs() {
+	if wrong := c.session.WrongProofs(); wrong > 0 && !c.schedule.middles() {
+		c.fail("%d wrong proofs were counted, and all machines are honest", wrong)
+	}
+}
+
+// agreeTime is how long it may take until all members have the same set, on a good network.
+const agreeTime = 10 * time.Minute
+
+// checkAgreement waits until all machines trust the same set, which is all of them.
+func (c *cluster) checkAgreement() {
+	for waited := time.Duration(0); !c.agree(); waited += time.Second {
+		if waited > agreeTime {
+			for _, m := range c.machines {
+				c.fail("the sets do not become the same: %s has %d members", m.Name, m.Store.Snapshot().Len())
+			}
+			return
+		}
+		c.network.pause(time.Second, nil)
+	}
+}
+
+func (c *cluster) agree() bool {
+	digest := c.machines[0].Store.Snapshot().Digest()
+	for _, m := range c.machines {
+		if snapshot := m.Store.Snapshot(); snapshot.Len() != len(c.machines) || snapshot.Digest() != digest {
+			return false
+		}
+	}
+	return true
+}
+
+// checkStrangers lets somebody who is no member, and does not know the passphrase, try to get in everywhere.
+func (c *cluster) checkStrangers() {
+	stranger, err := c.newMachine("stranger")
+	if err != nil {
+		c.fail("%w", err)
+		return
+	}
+	for _, m := range c.machines {
+		for _, protocol := range []string{"", "http/1.1", "h2", trust.Protocol, trust.IntroduceProtocol} {
+			if err := c.probe(stranger, m, protocol); err != nil {
+				c.fail("a stranger who speaks %q with %s: %w", protocol, m.Name, err)
+			}
+		}
+	}
+}
+
+// errReached says that a stranger got an answer that is for members.
+var errReached = errors.New("got an answer that is not the refusal")
+
+// probe asks for the root of a daemon. Whoever answers at all answers with the one refusal.
+func (c *cluster) probe(stranger, m *Machine, protocol string) error {
+	ctx, cancel := context.WithTimeout(c.ctx, time.Minute)
+	defer cancel()
+	raw, err := c.network.Dialer(stranger.Name)(ctx, "tcp", m.Address)
+	if err != nil {
+		return err
+	}
+	defer raw.Close()
+	cfg := certstore.PeerTLSConfig{Identity: stranger.id, Verify: func(*x509.Certificate) error { return nil }}
+	if protocol != "" {
+		cfg.Protocols = []string{protocol}
+	}
+	conn := tls.Client(raw, certstore.PeerTLS(cfg))
+	if conn.HandshakeContext(ctx) != nil {
+		return nil
+	}
+	request := "GET / HTTP/1.1\r\nHost: member\r\nConnection: close\r\n\r\n"
+	if protocol == "h2" { // the preface, and no settings
+		request = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	}
+	go io.WriteString(conn, request)
+	answer := bufio.NewReader(conn)
+	if protocol == "h2" {
+		if b, err := answer.Peek(1); err == nil {
+			return fmt.Errorf("%w: %q", errReached, b)
+		}
+		return nil
+	}
+	resp, err := http.ReadResponse(answer, nil)
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusForbidden {
+		return fmt.Errorf("%w: %d %q", errReached, resp.StatusCode, body)
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package trusttest
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+
+	"github.com/microtrust/microtrust/hmacauth"
+)
+
+// spliced returns a message with the body of another one, or with its header.
+func spliced(m, other message, size int) message {
+	if size%2 == 1 {
+		m.mac = other.mac
+	} else {
+		m.body = other.body
+	}
+	return m
+}
+
+// macOf returns the header of a reply with the MAC of a request.
+func macOf(request message) string {
+	creds, err := hmacauth.ParseAuthorization(request.mac)
+	if err != nil {
+		return ""
+	}
+	return hmacauth.FormatAuthenticationInfo(creds.MAC)
+}
+
+// authorizationOf returns the header of a request with the MAC of a reply.
+func authorizationOf(request, reply message) string {
+	creds, err := hmacauth.ParseAuthorization(request.mac)
+	if err != nil {
+		return ""
+	}
+	if creds.MAC, err = hmacauth.ParseAuthenticationInfo(reply.mac); err != nil {
+		return ""
+	}
+	creds.Sequence++
+	return hmacauth.FormatAuthorization(creds)
+}
+
+// altered changes one thing in a message: its body, its MAC, its sequence number, where it goes or what it says that it is.
+func altered(m message, how int) message {
+	m.body = bytes.Clone(m.body)
+	creds, err := hmacauth.ParseAuthorization(m.mac)
+	signed := err == nil
+	switch how % 8 {
+	case 0:
+		m.body = change(m.body, "approved", "pending")
+	case 1:
+		m.body = change(m.body, "pending", "approved")
+	case 2: // a digit of the last hexadecimal number or word of base64
+		if i := bytes.LastIndexAny(m.body, "0123456789"); i >= 0 {
+			m.body[i] = '0' + (m.body[i]-'0'+1)%10
+		}
+	case 3:
+		m.body = change(m.body, `{`, `{"ext":{},`)
+	case 4: // the last digit of the MAC
+		if digits, last := []byte(m.mac), len(m.mac)-1; last >= 0 {
+			digits[last] = "10"[min(digits[last]-'0', 1)]
+			m.mac = string(digits)
+		}
+	case 5:
+		if creds.Sequence++; signed {
+			m.mac = hmacauth.FormatAuthorization(creds)
+		}
+	case 6:
+		m.path = strings.NewReplacer("/result", "/done", "/done", "/abort", "/join", "/result").Replace(m.path)
+		if m.status == http.StatusOK {
+			m.status = http.StatusAccepted
+		}
+	case 7:
+		m.mac = ""
+	}
+	return m
+}
+
+// change replaces the first of a text in a body.
+func change(body []byte, from, to string) []byte {
+	return bytes.Replace(body, []byte(from), []byte(to), 1)
+}
