@@ -135,6 +135,25 @@ func TestEveryChangedCharacter(t *testing.T) {
 	}
 }
 
+// TestOneSpelling: of the last character, some bits may mean nothing. Where they do, one spelling is taken all the same.
+func TestOneSpelling(t *testing.T) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	for _, name := range []string{"a", "ab", "abc"} { // one of each remainder
+		from := valid()
+		from.Name = name
+		inv, err := invitation.New(from)
+		require.NoError(t, err)
+		text := inv.Reveal()
+		taken := 0
+		for _, c := range alphabet {
+			if _, err := invitation.Parse(text[:len(text)-1] + string(c)); err == nil {
+				taken++
+			}
+		}
+		require.Equal(t, 1, taken, "spellings of an invitation for %q", name)
+	}
+}
+
 func TestIDs(t *testing.T) {
 	id := made(t).ID
 	back, err := invitation.ParseID(id.String())

@@ -231,3 +231,26 @@ func TestAPanicKeepsNoPlace(t *testing.T) {
 	_, err := d.NewKey(t.Context(), p)
 	require.NoError(t, err)
 }
+
+// A turn is one derivation: a caller that is let in once does not derive twice, nor after it has given its place back.
+func TestTurnIsUsedOnce(t *testing.T) {
+	d := newDeriver(t, microcloud.DeriverConfig{Parallel: 1})
+	d.Around(weak)
+	p, h := passphrase(t, phrase), parse(t, authorization)
+	turn, err := d.Wait(t.Context())
+	require.NoError(t, err)
+	_, err = turn.NewKey(p)
+	require.NoError(t, err)
+	_, err = turn.NewKey(p)
+	require.ErrorIs(t, err, microcloud.ErrBusy, "used")
+	require.ErrorIs(t, turn.Verify(p, h, []byte(signed)), microcloud.ErrBusy, "used")
+	turn.Done()
+	turn.Done()
+
+	unused, err := d.Wait(t.Context())
+	require.NoError(t, err)
+	require.NotPanics(t, turn.Done, "the place is another's by now")
+	unused.Done()
+	_, err = unused.NewKey(p)
+	require.ErrorIs(t, err, microcloud.ErrBusy, "ended")
+}

@@ -13,7 +13,7 @@ import (
 
 const (
 	top        = "../.."
-	minMutants = 1
+	minMutants = 60
 )
 
 // loadTree returns the mutants of this repository.
