@@ -34,6 +34,7 @@ type Admission struct {
 	total   *bucket
 	sources *lru[netip.Prefix, *bucket]
 	blocks  *lru[netip.Prefix, *bucket]
+	lately  lately
 }
 
 // NewAdmission returns an Admission that has seen nobody. It returns a *ConfigError.
@@ -59,6 +60,7 @@ func NewAdmission(cfg AdmissionConfig) (*Admission, error) {
 		hand:    &handClock{},
 		sources: newLRU[netip.Prefix, *bucket](limit),
 		blocks:  newLRU[netip.Prefix, *bucket](limit),
+		lately:  newLately(limit),
 	}, nil
 }
 
@@ -71,6 +73,7 @@ func (a *Admission) Admit(now time.Time, source netip.Addr) error {
 	if a.total == nil {
 		a.total = newBucket(a.cfg.Total, a.hand, t)
 	}
+	share := a.lately.of(t, source)
 	steps := [...]struct {
 		scope  Scope
 		bucket *bucket
@@ -82,6 +85,12 @@ func (a *Admission) Admit(now time.Time, source netip.Addr) error {
 	var limited LimitedError
 	for _, s := range steps {
 		wait := s.bucket.wait(t)
+		switch s.scope {
+		case ScopeBlock:
+			wait = max(wait, s.bucket.fair(t, share.source.n))
+		case ScopeTotal:
+			wait = max(wait, s.bucket.fair(t, share.score()))
+		}
 		if wait > 0 && limited.Scope == "" {
 			limited.Scope = s.scope
 		}
@@ -91,8 +100,9 @@ func (a *Admission) Admit(now time.Time, source netip.Addr) error {
 		return &limited
 	}
 	for _, s := range steps {
-		s.bucket.spend()
+		s.bucket.spend(t)
 	}
+	share.count()
 	return nil
 }
 

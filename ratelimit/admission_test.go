@@ -115,9 +115,10 @@ func TestAdmissionLimits(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			a, now, admitted := admission(t, row.cfg), start(), 0
 			var last error
+			var told netip.Addr
 			for i := range 200 {
 				if err := a.Admit(now, row.next(i)); err != nil {
-					last = err
+					last, told = err, row.next(i)
 					continue
 				}
 				admitted++
@@ -128,8 +129,8 @@ func TestAdmissionLimits(t *testing.T) {
 			require.True(t, ok)
 			require.Equal(t, row.scope, le.Scope)
 			require.Positive(t, le.RetryAfter)
-			require.Error(t, a.Admit(now.Add(le.RetryAfter-1), row.next(0)))
-			require.NoError(t, a.Admit(now.Add(le.RetryAfter), row.next(0)), "RetryAfter is kept")
+			require.Error(t, a.Admit(now.Add(le.RetryAfter-1), told))
+			require.NoError(t, a.Admit(now.Add(le.RetryAfter), told), "RetryAfter is kept")
 		})
 	}
 }
@@ -180,6 +181,68 @@ func TestAdmissionNoisyNeighbourTakesNothing(t *testing.T) {
 			_ = a.Admit(now, netip.AddrFrom4([4]byte{203, 0, 113, byte(n)}))
 		}
 		require.NoError(t, a.Admit(now, honest), "round %d", i)
+	}
+}
+
+// TestAdmissionNewcomersAreServed: however many sources want more than there is, in all or in one block, whoever comes fresh and
+// asks for little gets it at once, when those have had their first few requests.
+func TestAdmissionNewcomersAreServed(t *testing.T) {
+	elsewhere := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}) }
+	for _, row := range []struct {
+		name    string
+		sources int
+		crowd   func(i int) netip.Addr
+		honest  func(i int) netip.Addr
+	}{
+		{"a thousand networks", 1000, elsewhere, func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) }},
+		{
+			"a hundred in the same network", 100, func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(150 + i)}) },
+			func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) },
+		},
+		{
+			"one IPv6 /48, and every request from a new /64 of it", 65536,
+			func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0: 0x20, 6: byte(i >> 8), 7: byte(i)}) },
+			func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0: 0x20, 5: 1, 7: byte(i)}) },
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a, now := admission(t, ratelimit.AdmissionConfig{}), start()
+			asked, admitted := 0, 0
+			crowd := func(requests int) {
+				for range requests {
+					if asked++; a.Admit(now, row.crowd(asked%row.sources)) == nil {
+						admitted++
+					}
+				}
+			}
+			for range 400 {
+				now = now.Add(20 * time.Millisecond)
+				crowd(200)
+			}
+			for machine := range 100 {
+				for request := range 6 {
+					require.NoError(t, a.Admit(now, row.honest(machine)), "machine %d, request %d", machine, request)
+					now = now.Add(20 * time.Millisecond)
+					crowd(200)
+				}
+			}
+			require.Greater(t, admitted, 300*12, "and the crowd gets most of what there is")
+		})
+	}
+}
+
+// TestAdmissionIsNotWasted: who is alone gets the whole rate, and so do many who want the same.
+func TestAdmissionIsNotWasted(t *testing.T) {
+	rate := ratelimit.Rate{Events: 100, Per: time.Second, Burst: 200}
+	for _, sources := range []int{1, 2, 50} {
+		a, now, admitted := admission(t, ratelimit.AdmissionConfig{Source: rate, Block: rate, Total: rate}), start(), 0
+		for i := range 60_000 {
+			now = now.Add(time.Millisecond)
+			if a.Admit(now, netip.AddrFrom4([4]byte{10, 0, 0, byte(i % sources)})) == nil {
+				admitted++
+			}
+		}
+		require.InDelta(t, 100*60, admitted, 200, "%d sources", sources)
 	}
 }
 

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	uber "go.uber.org/ratelimit"
@@ -70,6 +71,10 @@ type bucket struct {
 	span    time.Duration // after this time the bucket is full again
 	held    bool
 	at      time.Duration // when the held permit is valid
+
+	rate Rate
+	used float64       // permits that have not grown back
+	seen time.Duration // when that was so
 }
 
 func newBucket(r Rate, c *handClock, now time.Duration) *bucket {
@@ -77,6 +82,8 @@ func newBucket(r Rate, c *handClock, now time.Duration) *bucket {
 		limiter: uber.New(r.Events, uber.Per(r.Per), uber.WithSlack(r.Burst-1), uber.WithClock(c)),
 		clock:   c,
 		span:    time.Duration(r.Burst) * r.interval(),
+		rate:    r,
+		seen:    now,
 	}
 	c.now = now - b.span - 2*r.interval()
 	b.limiter.Take() // long ago, so that the bucket is full now
@@ -98,4 +105,23 @@ func (b *bucket) wait(now time.Duration) time.Duration {
 }
 
 // spend uses up the permit. It needs a wait of zero before it.
-func (b *bucket) spend() { b.held = false }
+func (b *bucket) spend(now time.Duration) {
+	b.held = false
+	b.used = b.inUse(now) + 1
+	b.seen = now
+}
+
+// inUse returns how many permits have not grown back.
+func (b *bucket) inUse(now time.Duration) float64 {
+	return max(0, b.used-float64(now-b.seen)/float64(b.rate.interval()))
+}
+
+// fair returns how long who has a score has to wait until the bucket is full enough for it: the emptier it is, the less may one
+// have had who takes more. The third power makes the difference fine where thousands share a bucket; who has a bucket to itself
+// can use all of its rate. A score counts permits of about the last [halfTime].
+func (b *bucket) fair(now time.Duration, score float64) time.Duration {
+	whole := 4 * float64(halfTime/b.rate.interval()) // twice what one could have had at most
+	need := float64(b.rate.Burst) * math.Cbrt(score/max(whole, 1))
+	lacks := need - (float64(b.rate.Burst) - b.inUse(now))
+	return time.Duration(lacks * float64(b.rate.interval()))
+}

@@ -1,10 +1,11 @@
 // Package ratelimit decides who may ask how often, and how many guesses at a secret are allowed.
 //
-// It has three parts, each usable alone:
+// It has four parts, each usable alone:
 //
 //   - Admission paces requests per source, per block of sources and in all, before anything expensive is done.
 //   - Attempts counts wrong proofs of secrets: a budget for each secret, a back-off for each source.
 //   - Table is a bounded table of unfinished things, which makes room at the expense of whoever takes most of it.
+//   - Turns decides who is served next when more want to be served than there are processors.
 //
 // The smallest use:
 //
@@ -29,12 +30,12 @@
 //
 // The attacker chooses sources freely, has many of them, and sends whatever and whenever he likes. Memory is bounded by
 // the configuration and never grows with the number of requests or sources. What one source or block does cannot take
-// the share of another one, except for the total limit, which protects the machine. Nothing a stranger does resets a
+// the share of another one, and what all want together goes first to those who have had least. Nothing a stranger does resets a
 // budget: a secret that is used up stays used up.
 //
 // # Concurrency
 //
-// All types may be used from many goroutines at once. Nothing blocks, sleeps or starts a goroutine.
+// All types may be used from many goroutines at once. Nothing but Turns.Wait blocks; nothing sleeps or starts a goroutine.
 //
 // # Time
 //

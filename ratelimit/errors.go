@@ -13,6 +13,8 @@ var (
 	// ErrFull is returned by Attempts.Reserve when no room can be made for another secret without forgetting one that
 	// is used up or in use.
 	ErrFull = errors.New("ratelimit: no room for another secret")
+	// ErrCrowd is returned by Turns.Wait when too many wait already.
+	ErrCrowd = errors.New("ratelimit: too many wait for their turn")
 	// ErrConfig is matched by every *ConfigError.
 	ErrConfig = errors.New("ratelimit: invalid configuration")
 	// ErrLimited is matched by every *LimitedError.

@@ -35,3 +35,9 @@ func (l *lru[K, V]) get(key K, fresh func() V) V {
 }
 
 func (l *lru[K, V]) len() int { return len(l.items) }
+
+func (l *lru[K, V]) each(do func(V)) {
+	for _, el := range l.items {
+		do(el.Value.(*lruItem[K, V]).value)
+	}
+}
