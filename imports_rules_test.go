@@ -113,6 +113,9 @@ var importRules = map[string]importRule{
 		denied: slices.Concat(noNetwork, noDice),
 	},
 
+	// tests alone: an attacker, and what must hold in every state
+	"docs/model": {arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit"}},
+
 	"examples/internal/terminal": {arrows: []string{"trust", "session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore"}},
 
 	"examples/internal/serving": {arrows: []string{"trust", "certstore"}},
