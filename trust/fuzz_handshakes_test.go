@@ -237,13 +237,18 @@ func (h *hall) result(s *spoken) {
 
 // done says that the set is stored: with the right digest and profile, or others.
 func (h *hall) done(s *spoken, lie int) {
+	if s.intent.Name != s.owner.Name() {
+		lie = 2 // who joins under another's name has no profile of its own
+	}
 	req := doneRequest{Digest: "00", Profile: []byte{1}}
 	honest := s.set != nil && lie == 0
 	if s.set != nil {
-		profile := h.adopt(s.owner, s.set, s.intent)
-		req = doneRequest{Digest: s.set.Digest, Profile: profile}
+		req.Digest = s.set.Digest
 		switch lie {
+		case 0:
+			req.Profile = h.adopt(s.owner, s.set, s.intent)
 		case 1:
+			req.Profile = h.adopt(s.owner, s.set, s.intent)
 			req.Digest = certstore.Digest{1}.String()
 		case 2:
 			encoded, err := h.store.Statements()[0].MarshalBinary()
