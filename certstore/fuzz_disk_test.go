@@ -139,6 +139,40 @@ func (s *shelf) add(t *testing.T, disk *certstore.Disk, held, batch certstore.Ba
 	require.Equal(t, idsOf(slices.Concat(held.Statements, batch.Statements)), idsOf(again.Statements))
 }
 
+// FuzzReadStatements reads files that carry statements: what is whole is what the loader reads, and comes back when it is written
+// again; of what is damaged, the lines before the damage are shown beside the error.
+func FuzzReadStatements(f *testing.F) {
+	s := newShelf(f)
+	f.Add([]byte{0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0}, []byte{})
+	f.Add([]byte{0, 0, 0, 0, 1, 2, 200, 3, 1, 1, 0, 0, 0}, []byte{})
+	f.Add([]byte{0, 0, 0, 0, 1, 2, 200, 6}, []byte{})
+	f.Fuzz(func(t *testing.T, data, raw []byte) {
+		carried, _ := s.write(t, &script{rest: data[:min(len(data), longest)]}, raw[:min(len(raw), 2<<10)])
+		content, err := certstore.ReadStatements(bytes.NewReader(carried))
+		parsed, size, parseErr := certstore.ParseTrustFile(carried)
+		require.Equal(t, parseErr == nil, err == nil, "%v, and %v", parseErr, err)
+		if err != nil {
+			lines := bytes.SplitAfter(carried, []byte("\n"))
+			before, _, beforeErr := certstore.ParseTrustFile(bytes.Join(lines[:content.Lines], nil))
+			require.NoError(t, beforeErr)
+			require.Equal(t, idsOf(before.Statements), idsOf(content.Statements))
+			return
+		}
+		require.Equal(t, idsOf(parsed.Statements), idsOf(content.Statements))
+		require.Equal(t, len(carried), int(size)+content.Unfinished)
+		if len(content.Statements) == 0 {
+			return
+		}
+		var out bytes.Buffer
+		require.NoError(t, certstore.WriteStatements(&out, content.Batch))
+		again, err := certstore.ReadStatements(&out)
+		require.NoError(t, err)
+		require.Zero(t, again.Unfinished)
+		digest := certstore.Evaluate(content.Cluster, content.Statements).Digest()
+		require.Equal(t, digest, certstore.Evaluate(again.Cluster, again.Statements).Digest())
+	})
+}
+
 // fileBegin is how a line begins.
 const fileBegin = `{"format":1,"cluster":"`
 
