@@ -15,18 +15,18 @@ const (
 	None     Fault = iota // everything arrives
 	Refuse                // nobody can be connected to
 	Silence               // nothing arrives any more, in the direction; the connection stays open
-	Delay                 // everything comes later by Wait, in the direction
+	Delay                 // what is written at once is held back for Wait, and all that follows, in the direction
 	Cut                   // both ends find the connection closed
 	Truncate              // what was written at once loses its end
 	Corrupt               // one bit is another one; Size says which of the byte
-	Repeat                // in place of everything, the bytes of the connection before are sent again, in the direction
+	Repeat                // in place of everything, the bytes of the connection before come again, in the direction
 	Reorder               // what was written at once changes places with what comes after it
 	Reflect               // everything goes back to its sender, in the direction
 	Splice                // what was written at once is replaced by as much of the connection before
 
 	Middle         // all messages are passed on as they are
 	MessageDrop    // a message is lost, and the connection with it
-	MessageRepeat  // a message comes twice
+	MessageRepeat  // a request comes twice; a reply comes again in place of the next one
 	MessageReorder // a request is followed by the one before it; replies change places
 	MessageReflect // a message goes back to its sender, with its MAC
 	MessageSplice  // a message gets the body, or the header (odd Size), of the one before it to the same endpoint on another connection

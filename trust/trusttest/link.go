@@ -20,6 +20,8 @@ type link struct {
 	far     net.Conn // to who was dialled
 	record  *record
 	before  *record // of the connection before, between the same machines; nil: there was none
+
+	happened bool // something of the fate; needs the lock of the network
 }
 
 // reachFunc opens the connection to who was dialled, so that it seems to come from source.
@@ -31,8 +33,12 @@ func (n *Network) connect(ctx context.Context, from, to string, near net.Conn, r
 	if err != nil {
 		return err
 	}
-	if l.fate.Fault == Refuse || !n.together(ctx, l) {
+	if l.fate.Fault == Refuse {
+		l.came()
 		return syscall.ECONNREFUSED
+	}
+	if !n.together(ctx, l) {
+		return syscall.ETIMEDOUT
 	}
 	source := netip.AddrPortFrom(l.from.address.Addr(), 40000)
 	if l.fate.Fault >= Middle {
@@ -73,9 +79,6 @@ func (n *Network) newLink(from, to string, near net.Conn) (*link, error) {
 	}
 	n.dialled[pair]++
 	n.records[pair] = l.record
-	if l.fate.Fault != None {
-		n.history = append(n.history, l.fate)
-	}
 	return l, nil
 }
 
@@ -83,6 +86,16 @@ func (n *Network) newLink(from, to string, near net.Conn) (*link, error) {
 func (l *link) end() {
 	l.near.Close()
 	l.far.Close()
+}
+
+// came notes that what the fate has for the link has happened. Only the first time counts.
+func (l *link) came() {
+	l.network.mu.Lock()
+	defer l.network.mu.Unlock()
+	if !l.happened && l.fate.Fault != None {
+		l.happened = true
+		l.network.history = append(l.network.history, l.fate)
+	}
 }
 
 func (l *link) forget() {
@@ -194,21 +207,24 @@ func (f *flow) run() {
 // pass delivers what was written at once, in the way that the fate has for it, and reports whether anything more will be.
 func (f *flow) pass(chunk []byte) bool {
 	n, fate := f.link.network, f.link.fate
-	if fate.Toward != f.toward {
-		fate.Fault = None
-	}
 	at := min(max(fate.At-f.sent, 0), len(chunk)) // where it begins, in the chunk
 	here := fate.At >= f.sent && at < len(chunk)
-	if fate.Fault == Delay && at < len(chunk) {
+	if at == len(chunk) || fate.Toward != f.toward {
+		fate.Fault = None
+	} else if here {
+		f.link.came()
+	}
+	if fate.Fault == Delay {
 		n.pause(fate.Wait, nil)
 	}
 	if !n.together(n.ctx, f.link) {
 		return false
 	}
 	switch {
-	case fate.Fault == Silence && at < len(chunk):
-		return f.write(chunk[:at]) && false
-	case fate.Fault == Cut && at < len(chunk):
+	case fate.Fault == Silence:
+		f.write(chunk[:at])
+		return false
+	case fate.Fault == Cut:
 		f.write(chunk[:at])
 		f.link.end()
 		return false
@@ -217,11 +233,13 @@ func (f *flow) pass(chunk []byte) bool {
 	case fate.Fault == Corrupt && here:
 		chunk[at] ^= 1 << (fate.Size % 8)
 	case fate.Fault == Repeat && f.link.before != nil:
-		return f.write(f.link.before.get(f.toward)) && false
+		f.write(chunk[:at])
+		f.write(f.link.before.get(f.toward))
+		return false
 	case fate.Fault == Reorder && here:
 		f.hold(chunk)
 		return true
-	case fate.Fault == Reflect && at < len(chunk):
+	case fate.Fault == Reflect:
 		f.write(chunk[:at])
 		_, err := f.from.Write(chunk[at:])
 		return err == nil

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/trust"
@@ -105,15 +106,15 @@ func (m *Machine) restart() error {
 }
 
 // plainDaemon is what serves if the caller brings nothing: a server whose handler notes who reached it.
-func (c *cluster) plainDaemon(m *Machine) (*trust.Service, func(), error) {
-	service, err := trust.NewService(trust.Config{Store: m.Store})
+func plainDaemon(m *Machine) (*trust.Service, func(), error) {
+	service, err := trust.NewService(trust.Config{Store: m.Store, Sync: 20 * time.Second})
 	if err != nil {
 		return nil, nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := m.Store.Snapshot().ByCertificate(r.TLS.PeerCertificates[0].Raw); !ok {
-			c.fail("a stranger reached the handler of %s", m.Name)
+			m.cluster.fail("a stranger reached the handler of %s", m.Name)
 		}
 		w.WriteHeader(http.StatusTeapot)
 	})

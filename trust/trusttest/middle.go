@@ -24,7 +24,7 @@ type talk struct {
 	replies  *bufio.Reader
 	n        int // exchanges before this one
 	last     heard
-	late     *message // a reply that changed places with the one before it
+	late     *message // a reply that comes in place of the next one
 }
 
 // message is a request or a reply.
@@ -88,6 +88,8 @@ func (t *talk) exchange() bool {
 	fate := t.link.fate
 	if fate.At != t.n {
 		fate.Fault = Middle
+	} else {
+		t.link.came()
 	}
 	request, err := t.readRequest()
 	if err != nil {
@@ -153,7 +155,7 @@ func (t *talk) answer(fate Fate, now, before heard, other message, known bool) b
 				return false
 			}
 		case MessageRepeat:
-			return t.reply(reply) && t.reply(reply)
+			t.late = &reply
 		case MessageReorder:
 			if t.n > 0 {
 				t.late = &reply

@@ -29,7 +29,7 @@ type Network struct {
 	links     map[*link]bool
 	records   map[[2]string]*record // of the newest connection between two machines
 	messages  map[string][]heard    // by endpoint
-	history   []Fate                // of the connections that had one, in order
+	history   []Fate                // those that came true, in order
 }
 
 // host is a machine as the network sees it.
@@ -53,8 +53,8 @@ type record struct {
 // most that is remembered of one direction of a connection.
 const maxRecord = 64 << 10
 
-// NewNetwork returns a network in memory. Its listeners and connections are made of net.Pipe, so that it can be used in a
-// testing/synctest bubble, in which it must be made then.
+// NewNetwork returns a network in memory. Its listeners and connections wait for nothing but each other, so that it can be
+// used in a testing/synctest bubble, in which it must be made then.
 func NewNetwork(s Schedule) (*Network, error) { return newNetwork(s, false) }
 
 // NewLoopback returns a network whose listeners are real ones on 127.0.0.1, for daemons that cannot do with less.
@@ -125,12 +125,11 @@ func (n *Network) Dialer(from string) certstore.DialFunc {
 		}
 		to := n.machines[i]
 		n.mu.Unlock()
-		near, far := net.Pipe()
-		conn := &addressed{near, tcpAddr(n.source(from)), net.TCPAddrFromAddrPort(to.address)}
+		near, far := newConn(tcpAddr(n.source(from)), tcpAddr(to.address))
 		if err := n.connect(ctx, from, to.name, far, func(ctx context.Context, source netip.AddrPort) (net.Conn, error) { return n.reach(ctx, to, source) }); err != nil {
 			return nil, &net.OpError{Op: "dial", Net: "memory", Err: err}
 		}
-		return conn, nil
+		return near, nil
 	}
 }
 
@@ -181,10 +180,9 @@ func (n *Network) reach(ctx context.Context, to *host, source netip.AddrPort) (n
 	if ln == nil {
 		return nil, syscall.ECONNREFUSED
 	}
-	near, far := net.Pipe()
-	conn := &addressed{far, net.TCPAddrFromAddrPort(to.address), tcpAddr(source)}
+	near, far := newConn(tcpAddr(source), tcpAddr(to.address))
 	select {
-	case ln.accept <- conn:
+	case ln.accept <- far:
 		return near, nil
 	case <-ln.closed:
 		return nil, syscall.ECONNREFUSED
@@ -253,7 +251,7 @@ func (n *Network) Steal(name string, id *certstore.Identity) {
 	n.host(name).identity = id
 }
 
-// History returns the fates of the connections to which something was to happen, in the order in which they were made.
+// History returns the fates that came true, in that order: a connection may end before its fault begins.
 func (n *Network) History() []Fate {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -307,17 +305,5 @@ func (l *listener) Close() error {
 
 // Addr returns where the machine can be dialled.
 func (l *listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.host.address) }
-
-// addressed is a connection between machines that have addresses.
-type addressed struct {
-	net.Conn
-	local, remote net.Addr
-}
-
-// LocalAddr returns the address at this end.
-func (c *addressed) LocalAddr() net.Addr { return c.local }
-
-// RemoteAddr returns the address at the other end.
-func (c *addressed) RemoteAddr() net.Addr { return c.remote }
 
 func tcpAddr(a netip.AddrPort) net.Addr { return net.TCPAddrFromAddrPort(a) }

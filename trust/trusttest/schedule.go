@@ -44,16 +44,16 @@ type Split struct {
 // String returns the line of a schedule that Parse reads.
 func (s Split) String() string { return fmt.Sprintf("split %s %d %v", s.Machine, s.After, s.Wait) }
 
-// How many connections between two machines can have a fate in a random schedule, and how far behind the start a fault is. A
-// join takes about 2500 bytes in each direction, and six messages.
+// Bounds of random schedules. A join takes about 4000 bytes in each direction, and six messages.
 const (
-	fatesPerPair = 4
-	farthest     = 4000
-	mostMessages = 7
-	mostWait     = 50 // seconds
+	fatesOfJoins  = 4 // connections from a machine to the first one that may have a fate
+	fatesOfOthers = 2 // likewise, between the other machines
+	farthest      = 4000
+	mostMessages  = 6
+	mostWait      = 20 // seconds
 )
 
-// Random returns the schedule that a seed stands for, among these machines.
+// Random returns the schedule that a seed stands for, among these machines, of which the others join the first one.
 func Random(seed uint64, machines ...string) Schedule {
 	return draw(rand.NewPCG(seed, 0).Uint64, machines)
 }
@@ -70,19 +70,18 @@ func Decode(data []byte, machines ...string) Schedule {
 // draw makes a schedule from numbers, of which zeros make nothing go wrong.
 func draw(number func() uint64, machines []string) (s Schedule) {
 	pick := func(n int) int { return int(number() % uint64(n)) }
-	s.Stolen, s.Unpinned = pick(4) == 1, pick(3) > 0
+	s.Stolen, s.Unpinned = pick(2) == 1, pick(3) > 0
 	for _, from := range machines {
-		for _, to := range machines {
-			for n := range fatesPerPair {
-				if from == to || pick(3) == 0 {
-					continue
+		for i, to := range machines {
+			most := fatesOfOthers
+			if i == 0 {
+				most = fatesOfJoins
+			}
+			for n := range most {
+				if f := (Fate{From: from, To: to, N: n}); from != to && pick(4) > n/2 {
+					f.draw(pick)
+					s.Fates = append(s.Fates, f)
 				}
-				f := Fate{From: from, To: to, N: n, Fault: Fault(pick(int(numFaults))), Toward: Toward(pick(2))}
-				if f.At = pick(farthest); f.Fault >= Middle {
-					f.At %= mostMessages
-				}
-				f.Size, f.Wait = pick(16), time.Duration(pick(mostWait*1000))*time.Millisecond
-				s.Fates = append(s.Fates, f)
 			}
 		}
 	}
@@ -95,6 +94,17 @@ func draw(number func() uint64, machines []string) (s Schedule) {
 		}
 	}
 	return s
+}
+
+// draw makes something go wrong with a connection.
+func (f *Fate) draw(pick func(int) int) {
+	f.Toward = Toward(pick(2))
+	if pick(2) == 0 {
+		f.Fault, f.At = Fault(1+pick(int(Middle)-1)), pick(farthest)
+	} else {
+		f.Fault, f.At = Middle+Fault(pick(int(numFaults-Middle))), pick(mostMessages)
+	}
+	f.Size, f.Wait = pick(16), time.Duration(pick(mostWait*1000))*time.Millisecond
 }
 
 // String returns the schedule as text, a line for each thing, which Parse reads.
