@@ -106,7 +106,7 @@ var importRules = map[string]importRule{
 		denied: noFiles,
 	},
 
-	"trust/trusttest": {arrows: []string{"trust", "session", "invitation", "hmacauth", "certstore"}, denied: noFiles, kit: true},
+	"trust/trusttest": {arrows: []string{"trust", "session", "invitation", "hmacauth", "certstore"}, kit: true},
 
 	"unattended": {
 		arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit", "discovery", "internal/strictyaml", "internal/wire"},
