@@ -102,6 +102,7 @@ var importRules = map[string]importRule{
 	"trust": {
 		arrows: []string{
 			"session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "internal/wire", "internal/microcloudwire",
+			"events", "metrics",
 		},
 		denied: noFiles,
 	},
@@ -137,7 +138,7 @@ var importRules = map[string]importRule{
 
 // exampleRule: examples use what every user can use, and nothing of internal/; what they share is in a package of theirs.
 var exampleRule = importRule{
-	arrows: []string{"trust", "session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "discovery", "examples/internal/terminal", "examples/internal/serving", "examples/internal/client", "examples/internal/server"},
+	arrows: []string{"trust", "session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "discovery", "events", "metrics", "examples/internal/terminal", "examples/internal/serving", "examples/internal/client", "examples/internal/server"},
 }
 
 // testModules may be imported by test files alone.

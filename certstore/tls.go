@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,9 @@ type ServerTLSConfig struct {
 	// Guests are the peers without a member's certificate that may speak HTTP. Nil, or incomplete: none. It is shared and must not
 	// be changed.
 	Guests *Guests
+	// Refused is told of each peer whose certificate was not accepted, with the reason, and must not block. The peer has shown
+	// the certificate and not proved its key. Nil: not.
+	Refused func(remote net.Addr, reason error)
 	// MinVersion may be tls.VersionTLS12 for old members' sake. Every other value, zero included, means TLS 1.3, which
 	// strangers must speak in any case.
 	MinVersion uint16
@@ -55,6 +59,16 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		own := config.Clone()
 		own.Certificates = []tls.Certificate{identity().TLSCertificate()}
+		told := func(err error) error {
+			if err != nil && cfg.Refused != nil {
+				cfg.Refused(hello.Conn.RemoteAddr(), err)
+			}
+			return err
+		}
+		own.VerifyConnection = func(state tls.ConnectionState) error {
+			_, err := admitPeer(&state, current(), gates)
+			return told(err)
+		}
 		guarded, ok := hello.Conn.(*guardedConn)
 		if !ok {
 			return own, nil
@@ -73,7 +87,7 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 				cfg.Guests.enter(guarded)
 				return nil
 			}
-			return err
+			return told(err)
 		}
 		return own, nil
 	}

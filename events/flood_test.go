@@ -118,13 +118,13 @@ func TestFlushAndSwitchLoseNothing(t *testing.T) {
 	for _, end := range []func(*events.Log){func(l *events.Log) { l.Flush() }, func(l *events.Log) { l.Switch(false) }} {
 		log, records := logged(events.Config{})
 		for range 10 {
-			log.Emit(events.TokenReuse, "m")
+			log.Emit(events.DirectReference, "m")
 		}
 		require.Len(t, records(), 1)
 		end(log)
-		require.EqualValues(t, 10, total(records(), events.TokenReuse))
+		require.EqualValues(t, 10, total(records(), events.DirectReference))
 		log.Flush()
-		require.EqualValues(t, 10, total(records(), events.TokenReuse))
+		require.EqualValues(t, 10, total(records(), events.DirectReference))
 	}
 }
 

@@ -77,8 +77,12 @@ type kindFacts struct {
 	atOnce int
 }
 
-// many is atOnce for what takes a right proof: as many as a session usually admits, behind one router.
-const many = 50
+// What atOnce is for what takes a right proof or a token: for successes as many as a session usually admits, behind one router, and some
+// of the others, because each has a fingerprint that is worth to be known.
+const (
+	many = 50
+	some = 8
+)
 
 func (k Kind) facts() kindFacts {
 	facts := [kindEnd]kindFacts{
@@ -91,10 +95,10 @@ func (k Kind) facts() kindFacts {
 		{"authn_token_created", slog.LevelInfo, Authn, 0},
 		{"authn_token_revoked", slog.LevelInfo, Authn, 0},
 		{"authn_token_delete", slog.LevelWarn, Authn, 0},
-		{"authn_token_reuse", slog.LevelError, Authn, 1},
+		{"authn_token_reuse", slog.LevelError, Authn, some},
 		{"authn_password_changed", slog.LevelInfo, Authn, 0},
 		{"authz_admin", slog.LevelWarn, Authz, 0},
-		{"authz_fail", slog.LevelError, Authz, 1},
+		{"authz_fail", slog.LevelError, Authz, some},
 		{"session_created", slog.LevelInfo, Authn, 0},
 		{"session_expired", slog.LevelInfo, Authn, 0},
 		{"session_use_after_expire", slog.LevelWarn, Authn, 1},

@@ -23,8 +23,6 @@ type Config struct {
 	Off bool
 	// SheetSpelling writes authn_password_change, as the published vocabulary spells it, in place of authn_password_changed.
 	SheetSpelling bool
-	// Count is called for each event, whether it is written, summed up or switched off, and must not block. Nil: not.
-	Count func(Kind)
 }
 
 // Log is a security log. It is safe for concurrent use.
@@ -32,19 +30,15 @@ type Log struct {
 	logger  *slog.Logger
 	always  []slog.Attr // node and service
 	sheet   bool
-	count   func(Kind)
 	off     atomic.Bool
 	tallies tallies
 }
 
 // New returns a log. It starts nothing.
 func New(cfg Config) *Log {
-	l := &Log{logger: cfg.Logger, sheet: cfg.SheetSpelling, count: cfg.Count}
+	l := &Log{logger: cfg.Logger, sheet: cfg.SheetSpelling}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
-	}
-	if l.count == nil {
-		l.count = func(Kind) {}
 	}
 	if cfg.Node != "" {
 		l.always = append(l.always, text(keyNode, cfg.Node).attr)
@@ -66,7 +60,6 @@ func (l *Log) Emit(k Kind, text string, fields ...Field) {
 	if facts.name == "" {
 		return
 	}
-	l.count(k)
 	if l.off.Load() {
 		return
 	}
@@ -79,7 +72,7 @@ func (l *Log) Emit(k Kind, text string, fields ...Field) {
 // On reports whether records are written.
 func (l *Log) On() bool { return !l.off.Load() }
 
-// Switch switches the log on or off. Both are records, also where it was so before the call only if it was not.
+// Switch switches the log on or off. Both are records, unless it was so before.
 func (l *Log) Switch(on bool) {
 	if on == !l.off.Load() {
 		return
@@ -90,7 +83,6 @@ func (l *Log) Switch(on bool) {
 		kind, text = MonitorDisabled, "security events are not logged any more"
 	}
 	l.off.Store(!on)
-	l.count(kind)
 	l.write(kind, text, nil)
 }
 

@@ -59,7 +59,7 @@ func (c Counter) Info() Info {
 		return labelled("wrong_proofs", "Well-formed wrong proofs of a secret.", "protocol", "microtrust/2", "MicroCloud-1.0")
 	case Refusals:
 		return labelled("refusals", "Requests of strangers that were refused.", "gate",
-			"size", "limits", "open", "unsigned", "header", "peer", "handshake", "body", "mac", "turn", "hello", "statements", "pace", "proof")
+			"size", "limits", "open", "unsigned", "header", "peer", "handshake", "body", "mac", "turn", "hello", "statements", "pace", "proof", "endpoint")
 	case SecurityEvents:
 		var names []string
 		for _, k := range events.Kinds() {

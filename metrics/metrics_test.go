@@ -66,7 +66,9 @@ func (r *recorder) Add(c metrics.Counter, value string, _ int64) {
 func (r *recorder) Observe(h metrics.Histogram, _ float64) {
 	r.histograms = append(r.histograms, h.Info().Name)
 }
-func (r *recorder) Read(g metrics.Gauge, _ func() float64) { r.gauges = append(r.gauges, g.Info().Name) }
+func (r *recorder) Read(g metrics.Gauge, _ func() float64) {
+	r.gauges = append(r.gauges, g.Info().Name)
+}
 
 func TestSeriesAreBounded(t *testing.T) {
 	got := &recorder{}

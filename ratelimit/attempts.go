@@ -125,6 +125,16 @@ func (a *Attempts) Wrong(key [32]byte) int64 {
 	return 0
 }
 
+// WrongFrom returns how many wrong proofs of a source are remembered, of whatever secrets.
+func (a *Attempts) WrongFrom(source netip.Addr) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c, ok := a.sources.peek(sourceOf(source)); ok {
+		return c.wrong
+	}
+	return 0
+}
+
 // Retire says that a secret is no longer accepted anywhere. Its count stays, in case the secret comes back, until the
 // room is needed for another secret; if its budget is used up, it stays for good.
 func (a *Attempts) Retire(key [32]byte) {

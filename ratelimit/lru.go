@@ -34,6 +34,14 @@ func (l *lru[K, V]) get(key K, fresh func() V) V {
 	return item.value
 }
 
+// peek returns the value of key, and false if there is none. It does not count as a use.
+func (l *lru[K, V]) peek(key K) (v V, ok bool) {
+	if el, ok := l.items[key]; ok {
+		return el.Value.(*lruItem[K, V]).value, true
+	}
+	return v, false
+}
+
 func (l *lru[K, V]) len() int { return len(l.items) }
 
 func (l *lru[K, V]) each(do func(V)) {

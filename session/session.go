@@ -80,6 +80,9 @@ func (s *Session) Passphrase() hmacauth.Passphrase { return s.passphrase() }
 // Services returns a copy of what Config.Services requires; nil if that is nothing.
 func (s *Session) Services() map[string]string { return maps.Clone(s.cfg.Services) }
 
+// MaxJoiners returns how many joiners the session admits at most.
+func (s *Session) MaxJoiners() int { return s.cfg.MaxJoiners }
+
 // Deadline returns when the session expires. It carries the monotonic clock.
 func (s *Session) Deadline() time.Time { return s.deadline }
 

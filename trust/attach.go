@@ -40,6 +40,7 @@ func (s *Service) Attach(srv *http.Server) error {
 	config := certstore.ServerTLSConfig{
 		NextProtos: []string{"h2", "http/1.1"},
 		Strangers:  map[string]func() bool{Protocol: s.openToStrangers, IntroduceProtocol: s.inCluster},
+		Refused:    s.presented,
 	}
 	if s.roles != (MicroCloudRoles{}) {
 		config.Guests = s.guardServer(srv)

@@ -50,8 +50,14 @@ func (c *courier) run() {
 			return
 		case j.State == session.StateAdmitted && !j.Away:
 			c.confirm()
+			if j, _ := open.Lookup(c.id); j.State == session.StateJoined {
+				c.from.service.countJoin(stateJoined, "")
+			}
 			return
 		case j.State.Final() || j.Away:
+			if j.State != session.StateJoined {
+				c.from.service.countJoin(stateRefused, session.CodeOf(j.Cause))
+			}
 			if j.State != session.StateJoined && !errors.Is(j.Cause, session.ErrAborted) {
 				c.tell(j.Cause)
 			}

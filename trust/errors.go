@@ -126,10 +126,15 @@ var errUnproven = errors.New("trust: the peer's certificate is not that of a mem
 
 // Errors that stay inside: strangers see one and the same refusal for all of them, proved peers are told the text.
 var (
-	errRefuse    = errors.New("refused")
-	errMeaning   = errors.New("invalid message")
-	errTooLarge  = errors.New("trust: a reply is too large")
-	errHandshake = errors.New("the handshake is not known any more")
+	errRefuse   = errors.New("refused")
+	errOver     = fmt.Errorf("%w: what it belongs to is over, or never was", errRefuse)
+	errReplayed = fmt.Errorf("%w: replayed", errRefuse)
+	errSpliced  = fmt.Errorf("%w: not of this handshake", errRefuse)
+	// errWrongProof is of a proof that was counted, and told, already.
+	errWrongProof = fmt.Errorf("%w: wrong proof", errRefuse)
+	errMeaning    = errors.New("invalid message")
+	errTooLarge   = errors.New("trust: a reply is too large")
+	errHandshake  = errors.New("the handshake is not known any more")
 
 	errMicrocloudSession = errors.New("nothing is open for the older format")
 	errMicrocloudSize    = errors.New("a body without length, or too large")

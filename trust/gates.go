@@ -94,7 +94,7 @@ func (s *Service) gateLimits(x *exchange) error {
 
 func (s *Service) gateOpen(x *exchange) error {
 	if current := s.newest(); (current == nil || !takesProofs(current)) && !s.book.remembers(x.now) {
-		return errRefuse
+		return errOver
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (s *Service) gateOpen(x *exchange) error {
 // gateOpened lets through what may belong to a handshake of an earlier moment: whoever proved itself hears the end.
 func (s *Service) gateOpened(x *exchange) error {
 	if s.newest() == nil && !s.book.remembers(x.now) {
-		return errRefuse
+		return errOver
 	}
 	return nil
 }
@@ -149,8 +149,11 @@ func provedLeaf(state *tls.ConnectionState, protocol string) (*x509.Certificate,
 
 func (s *Service) gateHandshake(x *exchange) error {
 	hs, ok := s.handshakes.find(x.now, s.limits.HandshakeLife, x.creds.Handshake)
-	if !ok || hs.joiner != x.peer {
-		return errRefuse
+	switch {
+	case !ok:
+		return errOver
+	case hs.joiner != x.peer:
+		return errSpliced
 	}
 	x.hs = hs
 	return nil
@@ -168,8 +171,8 @@ func (s *Service) gateBody(x *exchange) error {
 
 func (s *Service) gateMAC(x *exchange) error {
 	if keys := x.hs.proved(); keys != nil {
-		if err := keys.VerifyRequest(x.request(), x.creds.MAC); err != nil {
-			return err
+		if keys.VerifyRequest(x.request(), x.creds.MAC) != nil {
+			return errSpliced
 		}
 		if x.hs.door.shown != nil || x.hs.owed() {
 			s.keepConnection(x.r) // it may be another one than that of the proof
@@ -202,7 +205,7 @@ func (s *Service) pass(x *exchange, gates []gate) bool {
 }
 
 func (s *Service) refuseFor(x *exchange, gate string, err error) {
-	s.log.Debug("stranger's request refused", "endpoint", x.endpoint, "gate", gate, "source", x.source)
+	s.refused(x, gate, err)
 	var limited *ratelimit.LimitedError
 	if errors.As(err, &limited) {
 		refuseForNow(x.w, limited)

@@ -102,11 +102,13 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close") // each request of a guest has a connection of its own, so none outlives its reason
 	// also for a body that nobody here reads: net/http reads what is left of it after the reply
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.limits.RequestTime))
+	x := &exchange{w: w, r: r, endpoint: endpoint, now: time.Now(), source: sourceOf(r)}
 	if endpoint == "" || role == nil || err != nil && !visits {
+		s.refused(x, "endpoint", errRefuse)
 		writeEnvelope(w, errRefuse)
 		return
 	}
-	s.serveMicroCloud(&exchange{w: w, r: r, endpoint: endpoint, now: time.Now(), source: sourceOf(r)}, role, visitor)
+	s.serveMicroCloud(x, role, visitor)
 }
 
 // microcloudEndpoint returns which endpoint of the format a request is for, "" for none. Nothing is cleaned or decoded: what

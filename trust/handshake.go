@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
@@ -19,6 +20,7 @@ type handshake struct {
 	cert   *x509.Certificate // proved by the TLS connection of hello
 	joiner certstore.Fingerprint
 	source netip.Addr
+	begun  time.Time
 	hello  [32]byte
 	heard  chan struct{} // closed when the joiner is told the outcome that ends its join
 
@@ -101,6 +103,8 @@ func (h *handshake) accept(c hmacauth.Credentials) (turn uint64, stored []byte, 
 		}
 	case c.Sequence == h.last.sequence+1:
 		h.last = answered{sequence: c.Sequence, mac: c.MAC}
+	case c.Sequence <= h.last.sequence:
+		return 0, nil, errReplayed
 	default:
 		return 0, nil, errRefuse
 	}
@@ -158,14 +162,15 @@ func (h *handshake) setOffer(id session.OfferID) {
 	h.offer = id
 }
 
-// conclude keeps the outcome that ends the join for this joiner. The set that it got stays, for it may ask for a page again.
-func (h *handshake) conclude(o outcome) {
+// conclude keeps the outcome that ends the join for this joiner, and reports whether it is the first. The set that it got stays, for it may ask for a page again.
+func (h *handshake) conclude(o outcome) (first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.told == nil {
+	if first = h.told == nil; first {
 		close(h.heard)
 	}
 	h.told = &o
+	return first
 }
 
 func (h *handshake) concluded() *outcome {

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/internal/wire"
+	"github.com/microtrust/microtrust/metrics"
 	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/session"
 )
@@ -35,13 +37,13 @@ func (s *Service) joinHandler() http.Handler {
 		x := &exchange{w: w, r: r, endpoint: endpoint, protocol: Protocol, now: time.Now(), source: sourceOf(r)}
 		switch {
 		case r.Method != http.MethodPost || !ours:
-			refuse(w)
+			s.refuseFor(x, "endpoint", errRefuse)
 		case endpoint == hmacauth.EndpointHello:
 			s.serveHello(x)
 		case signed:
 			s.serveSigned(x, fn)
 		default:
-			refuse(w)
+			s.refuseFor(x, "endpoint", errRefuse)
 		}
 	})
 }
@@ -59,7 +61,7 @@ func (s *Service) serveHello(x *exchange) {
 	}
 	hs, reply, err := s.beginHandshake(x)
 	if err != nil {
-		refuse(x.w)
+		s.refuseFor(x, "hello", err)
 		return
 	}
 	s.handshakes.begin(x.now, s.limits.HandshakeLife, hs)
@@ -96,7 +98,7 @@ func (s *Service) beginHandshake(x *exchange) (*handshake, []byte, error) {
 		return nil, nil, err
 	}
 	return &handshake{
-		id: public.ID, door: d, cert: x.r.TLS.PeerCertificates[0], joiner: x.peer, source: x.source,
+		id: public.ID, door: d, cert: x.r.TLS.PeerCertificates[0], joiner: x.peer, source: x.source, begun: x.now,
 		hello: hmacauth.HelloHash(x.body, reply), proof: proof, heard: make(chan struct{}),
 	}, reply, nil
 }
@@ -111,21 +113,22 @@ func (s *Service) verifyProof(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	defer func(begun time.Time) { s.metrics.Observe(metrics.ProofSeconds, time.Since(begun).Seconds()) }(time.Now())
 	proof := x.hs.takeProof()
 	if proof == nil {
 		attempt.Release()
-		return errRefuse
+		return errReplayed
 	}
 	keys, err := proof.Finish(x.creds.Share, x.hs.hello)
 	if err != nil { // not a share that an honest joiner can send
 		attempt.Release()
 		s.handshakes.drop(x.hs.id)
-		return errRefuse
+		return errSpliced
 	}
 	if err := keys.VerifyRequest(x.request(), x.creds.MAC); err != nil || x.creds.Sequence != 1 {
 		s.handshakes.drop(x.hs.id)
 		s.countWrongProof(x, attempt)
-		return errRefuse
+		return errWrongProof
 	}
 	err = s.enter(x, keys)
 	if x.hs.comesTooLate() {
@@ -139,7 +142,7 @@ func (s *Service) verifyProof(x *exchange) error {
 // enter lets a joiner that has proved the secret in. While the certificate that it saw is being replaced, it comes too late.
 func (s *Service) enter(x *exchange, keys *hmacauth.InitiatorKeys) error {
 	if !s.beginOffer() {
-		return errRefuse
+		return ErrRotating
 	}
 	x.offering = true
 	behind, err := x.hs.door.enter(x.hs)
@@ -149,7 +152,7 @@ func (s *Service) enter(x *exchange, keys *hmacauth.InitiatorKeys) error {
 	x.hs.enter(keys, behind)
 	if err := s.handshakes.promote(x.hs); err != nil {
 		x.hs.leave(err)
-		return errRefuse
+		return err
 	}
 	if !x.hs.comesTooLate() {
 		s.keepConnection(x.r)
@@ -181,6 +184,7 @@ func (s *Service) reserveAttempt(x *exchange) (*ratelimit.Reservation, error) {
 	attempt, err := s.attempts.Reserve(x.now, d.name(s.attempts), d.budget, x.source)
 	if errors.Is(err, ratelimit.ErrExhausted) {
 		d.exhausted()
+		s.usedUp(events.Source(x.source), events.Fingerprint(x.peer), events.Session(d.id))
 	}
 	return attempt, err
 }
@@ -188,11 +192,11 @@ func (s *Service) reserveAttempt(x *exchange) (*ratelimit.Reservation, error) {
 // countWrongProof keeps the attempt counted, and tells who is concerned.
 func (s *Service) countWrongProof(x *exchange, attempt *ratelimit.Reservation) {
 	wrong := attempt.Fail()
-	if x.hs.door.locked {
-		return
+	d := x.hs.door
+	s.wrongProof(Protocol, wrong, d.budget, events.Source(x.source), events.Fingerprint(x.peer), events.Session(d.id))
+	if !d.locked {
+		d.wrongProof(wrong)
 	}
-	s.log.Warn("wrong proof of the passphrase", "source", x.source, "fingerprint", x.peer, "total", wrong)
-	x.hs.door.wrongProof(wrong)
 }
 
 // serveSigned answers a request of a joiner that has proved itself, or is just doing so.
@@ -240,6 +244,11 @@ func (s *Service) answerJoin(x *exchange) (any, error) {
 		Cluster: s.cluster().String(),
 		Expires: int(x.hs.session.Remaining(x.now).Seconds()),
 	}
+	about := []events.Field{events.Subject(req.Name), events.Fingerprint(x.peer), events.Session(x.hs.door.id), events.Protocol(Protocol)}
+	late := x.hs.comesTooLate() // as it was when it proved an invitation, which has been told
+	if !late {
+		s.provedSecret(x.source, about...)
+	}
 	offer, err := session.NewOffer(x.hs.cert, req.intent())
 	if err == nil {
 		x.hs.setOffer(offer.ID())
@@ -250,12 +259,13 @@ func (s *Service) answerJoin(x *exchange) (any, error) {
 	}
 	if err != nil {
 		x.hs.leave(err)
-		s.log.Info("joiner not fit for the session", "fingerprint", x.peer, "source", x.source, "reason", err)
+		if !late {
+			s.unfit(err, append(about, events.Source(x.source))...)
+		}
 		reply.outcome = outcomeOf(stateRefused, err)
-		x.hs.conclude(reply.outcome)
+		s.conclude(x.hs, reply.outcome)
 		return reply, nil
 	}
-	s.log.Info("joiner proved the passphrase", "name", offer.Intent.Name, "fingerprint", x.peer, "source", x.source)
 	return reply, nil
 }
 

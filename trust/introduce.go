@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/internal/wire"
 	"github.com/microtrust/microtrust/ratelimit"
 )
@@ -67,7 +68,7 @@ func (s *Service) introduceHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{w: w, r: r, endpoint: "introduce", protocol: IntroduceProtocol, now: time.Now(), source: sourceOf(r)}
 		if r.Method != http.MethodPost || r.URL.Path != introducePath {
-			refuse(w)
+			s.refuseFor(x, "endpoint", errRefuse)
 			return
 		}
 		if !s.pass(x, introduceGates()) {
@@ -116,13 +117,15 @@ func (s *Service) answerIntroduction(x *exchange) (introduceReply, error) {
 	chain, err := parseChain(cluster, req.Statements, func() error { return s.admission.Admit(time.Now(), x.source) },
 		certstore.KindAdmit, certstore.KindProfile)
 	if err != nil {
-		s.log.Debug("introduction refused", "source", x.source, "error", err)
 		if errors.As(err, new(*ratelimit.LimitedError)) {
 			return unknown, err
 		}
+		s.emit(events.DirectReference, "statements that prove nothing",
+			events.Source(x.source), events.Fingerprint(x.peer), events.Protocol(IntroduceProtocol), events.Cause(err))
 		return unknown, nil
 	}
 	if !leadsTo(chain, certstore.KeyIDOf(x.leaf)) {
+		s.unproven("", x.source, x.peer, errUnproven)
 		return unknown, nil // who knows the genesis must not have the whole set evaluated for it
 	}
 	evidence = s.store.Evidence(chain...)
@@ -131,10 +134,13 @@ func (s *Service) answerIntroduction(x *exchange) (introduceReply, error) {
 			s.log.Warn("a member's proof cannot be stored", "member", m.Name, "error", err)
 			return unknown, nil
 		}
-		s.log.Info("a member proved its certificate", "member", m.Name, "fingerprint", m.Fingerprint)
+		s.authenticated(m, x.source)
 		evidence = s.store.Evidence()
 	}
-	reply, _ := s.recognise(x, evidence)
+	reply, ok := s.recognise(x, evidence)
+	if !ok {
+		s.unproven("", x.source, x.peer, errUnproven)
+	}
 	return reply, nil
 }
 
@@ -146,6 +152,7 @@ func (s *Service) recognise(x *exchange, evidence *certstore.Evidence) (introduc
 		reply.Answer, shown = answerKnown, evidence.Membership(s.store.Identity().KeyID())
 	} else if shown = evidence.Removal(certstore.KeyIDOf(x.leaf), maxIntroduction); shown != nil {
 		reply.Answer = answerRemoved
+		s.unproven("", x.source, x.peer, ErrRemoved)
 	} else {
 		return reply, false
 	}

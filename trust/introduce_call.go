@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/wire"
@@ -23,7 +24,7 @@ func (s *Service) meetAnew(ctx context.Context, client *http.Client, name string
 	}
 	if err := s.introduce(ctx, m); err != nil {
 		if errors.Is(err, errUnproven) {
-			s.log.Warn("who answers for a member does not prove to be one", "member", name, "error", err)
+			s.unproven(name, netip.Addr{}, certstore.Fingerprint{}, err)
 		}
 		return exchanged{}, fmt.Errorf("%w; %w", because, err)
 	}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/invitation"
 	"github.com/microtrust/microtrust/session"
 )
@@ -95,12 +95,12 @@ func (s *Service) Invite(ctx context.Context, cfg InviteConfig) (invitation.Invi
 		return invitation.Invitation{}, fmt.Errorf("trust: the invitation could not be kept: %w", err)
 	}
 	for _, id := range drop {
-		s.security(slog.LevelWarn, "authn_token_delete", "invitation forgotten", "id", id)
+		s.emit(events.TokenDelete, "invitation forgotten", events.ID(id.String()))
 	}
 	if s.due(s.store.Identity().Certificate(), v.Expires) {
 		s.log.Warn("an invitation may be void before its end: the certificate is renewed until then", "id", v.ID)
 	}
-	s.security(slog.LevelInfo, "authn_token_created", "invitation made", "id", v.ID, "name", v.Name, "expires", v.Expires)
+	s.emit(events.TokenCreated, "invitation made", events.ID(v.ID.String()), events.Subject(v.Name), events.Until(v.Expires))
 	return v.Invitation, nil
 }
 
@@ -224,12 +224,6 @@ func (s *Service) RevokeInvitation(ctx context.Context, id invitation.ID) error 
 	if err := s.book.replace(&revoked); err != nil {
 		return errors.Join(errors.New("trust: the invitation is not revoked"), err)
 	}
-	s.security(slog.LevelInfo, "authn_token_revoked", "invitation revoked", "id", id)
+	s.emit(events.TokenRevoked, "invitation revoked", events.ID(id.String()), events.Subject(v.Name))
 	return nil
-}
-
-// security logs what a security log is to hold.
-func (s *Service) security(level slog.Level, event, text string, about ...any) {
-	fixed := []any{"security", true, "category", "AUTHN", "event", event}
-	s.log.Log(context.Background(), level, text, append(fixed, about...)...)
 }

@@ -3,10 +3,10 @@ package trust
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/invitation"
 	"github.com/microtrust/microtrust/ratelimit"
@@ -87,8 +87,8 @@ func (s *Service) enterInvited(id invitation.ID, hs *handshake) (*session.Sessio
 		return nil, err
 	}
 	if refused := s.refusal(v, hs.joiner, time.Now()); refused != nil {
-		s.security(slog.LevelError, "authn_token_reuse", "an invitation that is over was presented",
-			"id", id, "fingerprint", hs.joiner, "source", hs.source, "reason", refused)
+		s.emit(events.TokenReuse, "an invitation that is over was presented", events.ID(id.String()), events.Subject(v.Name),
+			events.Fingerprint(hs.joiner), events.Source(hs.source), events.Reason(session.CodeOf(refused)))
 		opened.Close(refused)
 	}
 	return opened, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/invitation"
 	"github.com/microtrust/microtrust/ratelimit"
@@ -58,8 +59,10 @@ type JoinConfig struct {
 	Attempts *ratelimit.Attempts
 	// Dial opens connections to the initiator; nil means Store.Dial.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Logger receives what happens; nil discards. No secret ever reaches it.
+	// Logger receives what happens, security events included; nil discards. No secret ever reaches it.
 	Logger *slog.Logger
+	// Events is the security log (docs/events.md). Nil: one over Logger for this call. A daemon with a [Service] gives that one's.
+	Events *events.Log
 }
 
 // Result is a finished join.
@@ -103,6 +106,15 @@ func Join(ctx context.Context, address string, cfg JoinConfig) (Result, error) {
 		return Result{}, err
 	}
 	defer j.close()
+	res, err := j.join(ctx)
+	j.told.ended(cfg.Store.Identity(), err)
+	if cfg.Events == nil {
+		j.cfg.Events.Flush()
+	}
+	return res, err
+}
+
+func (j *joiner) join(ctx context.Context) (Result, error) {
 	started := time.Now()
 	for retry := 0; ; retry++ {
 		res, err := j.round(ctx)
@@ -140,6 +152,7 @@ type joiner struct {
 	verified bool // the fingerprint was confirmed; it holds for later attempts with the same certificate
 	stored   bool // the member set is, in this attempt or in an earlier one
 	tag      [32]byte
+	told     joining
 }
 
 func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
@@ -158,9 +171,7 @@ func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
 	if cfg.Wait < 0 {
 		return nil, fmt.Errorf("%w: Wait is negative", ErrConfig)
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger, cfg.Events = logging(cfg.Logger, cfg.Events, cfg.Store)
 	if cfg.Attempts == nil {
 		if cfg.Attempts, err = ratelimit.NewAttempts(ratelimit.AttemptsConfig{}); err != nil {
 			return nil, err
@@ -168,6 +179,7 @@ func newJoiner(address string, cfg JoinConfig) (*joiner, error) {
 	}
 	return &joiner{
 		approach: to, cfg: cfg, intent: in, dialer: newDialer(to.addresses[0], cfg), tag: cfg.Attempts.Name(to.secret.Tag),
+		told: joining{emit: cfg.Events.Emit, protocol: Protocol, compared: comparedBy(cfg.Fingerprint, to.selector != "", cfg.Verify != nil)},
 	}, nil
 }
 
@@ -216,6 +228,7 @@ func (j *joiner) attempt(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	j.told.proved(other)
 	j.report(Progress{Stage: Waiting, Initiator: other})
 	first, err := j.await(ctx, c, other)
 	if err != nil {

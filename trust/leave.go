@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 )
 
 // Leave takes this machine out of its cluster: its removal is stored, told to every member that can be reached within
@@ -38,7 +39,9 @@ func (s *Service) Leave(ctx context.Context) error {
 	if told == 0 && others > 0 {
 		return fmt.Errorf("%w (%d were tried)", ErrNotTold, others)
 	}
-	s.log.Info("this machine left the cluster", "told", told, "others", others)
+	id := s.store.Identity()
+	s.emit(events.Admin, "this machine left the cluster", events.Doing(events.ClusterLeave), events.Subject(id.Name()),
+		events.Fingerprint(id.Fingerprint()), events.Outcome(fmt.Sprintf("%d of %d others were told", told, others)))
 	if err := s.store.Identity().Destroy(); err != nil && !errors.Is(err, certstore.ErrForeignIdentity) {
 		return err
 	}

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/internal/wire"
+	"github.com/microtrust/microtrust/metrics"
 	"github.com/microtrust/microtrust/session"
 )
 
@@ -35,7 +37,9 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no member", http.StatusForbidden)
 		return
 	}
+	s.authenticated(member, sourceOf(r))
 	if !s.serving.enter(member.Key) {
+		s.emit(events.RateLimitExceeded, "a member with too many exchanges at once", events.Subject(member.Name), events.Source(sourceOf(r)))
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many exchanges at the same time", http.StatusTooManyRequests)
 		return
@@ -53,7 +57,9 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 	}
 	reply, err := s.answerExchange(r, member, body)
 	if err != nil {
-		s.log.Warn("exchange with a member failed", "member", member.Name, "error", err)
+		s.metrics.Add(metrics.Exchanges, "refused", 1)
+		s.emit(events.InputValidationFail, "exchange with a member failed",
+			events.Subject(member.Name), events.Source(sourceOf(r)), events.Rule("exchange"), events.Cause(err))
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -62,6 +68,7 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the reply cannot be encoded", http.StatusInternalServerError)
 		return
 	}
+	s.metrics.Add(metrics.Exchanges, "served", 1)
 	writeReply(w, encoded)
 }
 
@@ -115,10 +122,11 @@ func (s *Service) sourceIn(snapshot *certstore.Snapshot) func(*certstore.Stateme
 // noteTaken logs and counts what a member sent.
 func (s *Service) noteTaken(name string, t taken) {
 	if t.refused > 0 {
-		s.log.Warn("a member sent what cannot be taken; it was left out", "member", name, "left_out", t.refused, "first_error", t.because)
+		s.leftOut(name, t.refused, t.because)
 		s.contacts.refused(name, t.refused)
 	}
 	if t.added > 0 {
+		s.metrics.Add(metrics.Statements, "added", int64(t.added))
 		s.log.Info("statements received", "member", name, "added", t.added)
 	}
 }

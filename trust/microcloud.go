@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 	"github.com/microtrust/microtrust/session"
@@ -83,7 +83,9 @@ func (s *Service) OpenMicroCloud(open *session.Session, cfg MicroCloudConfig) (*
 	}
 	s.mcInitiator = m
 	go m.follow()
-	s.log.Info("session open for MicroCloud-1.0 too", "session", open)
+	s.emit(events.Admin, "session open for MicroCloud-1.0 too", events.Doing(events.PolicyChange), events.Session(open.ID()),
+		events.Protocol(microcloud.Version))
+	s.emit(events.TokenCreated, "passphrase made", events.Session(open.ID()), events.Protocol(microcloud.Version), events.Until(open.Deadline()))
 	return m, nil
 }
 
@@ -161,7 +163,6 @@ func (m *MicroCloud) name() (string, bool) { return m.service.store.Identity().N
 func (m *MicroCloud) wrongProof(total int64, _ netip.Addr) {
 	m.open.WrongProof(session.MicroCloud, total)
 	if total >= int64(m.pass().budget) {
-		m.service.log.Warn("the passphrase for MicroCloud-1.0 is used up; no more joiners of this kind are taken", "session", m.open)
 		m.Close()
 	}
 }
@@ -182,15 +183,13 @@ func (m *MicroCloud) take(ctx context.Context, in microcloudwire.Intent, x *exch
 	_, decide, err := m.open.Register(c.offer)
 	if err != nil {
 		s.couriers.remove(c)
-		level := slog.LevelInfo
-		if x.again { // by whoever has seen it, as often as they like
-			level = slog.LevelDebug
+		if !x.again { // or whoever has seen it could fill the log with it
+			s.provedSecret(x.source, aboutOffer(c.offer)...)
+			s.unfit(err, append(aboutOffer(c.offer), events.Source(x.source))...)
 		}
-		s.log.Log(ctx, level, "joiner not fit for the session",
-			"protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint(), "source", x.source, "reason", err)
 		return registerError(in.Name, err)
 	}
-	s.log.Info("joiner proved the passphrase", "protocol", c.offer.Protocol, "name", in.Name, "fingerprint", c.offer.Fingerprint(), "source", x.source)
+	s.provedSecret(x.source, append(aboutOffer(c.offer), events.Session(m.open.ID()))...)
 	go c.run()
 	if decide != nil {
 		go decide(ctx) // it calls the joiner, which waits for this answer first

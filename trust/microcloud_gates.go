@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
+	"github.com/microtrust/microtrust/metrics"
 	"github.com/microtrust/microtrust/ratelimit"
+	"github.com/microtrust/microtrust/session"
 )
 
 // microcloudRole is this machine's part in MicroCloud-1.0 at a moment: that of an initiator with a session, or that of a joiner
@@ -65,7 +68,9 @@ func (s *Service) serveMicroCloud(x *exchange, role microcloudRole, visitor *cer
 		name, err = s.microcloudName(x, role)
 	}
 	if err != nil {
-		s.log.Debug("request in the older format refused", "endpoint", x.endpoint, "source", x.source, "reason", err)
+		if !errors.As(err, new(microcloudRefusal)) { // a right proof, of which its role has told
+			s.refused(x, microcloudGate(err), err)
+		}
 		writeEnvelope(x.w, err)
 		return
 	}
@@ -97,6 +102,7 @@ func (s *Service) microcloudJoin(x *exchange, role microcloudRole, visitor *cert
 		return err
 	}
 	if s.deriver.Busy() {
+		s.metrics.Add(metrics.Derivations, "busy", 1)
 		return microcloud.ErrBusy
 	}
 	if err := s.microcloudBody(x, visitor); err != nil {
@@ -110,6 +116,7 @@ func (s *Service) microcloudJoin(x *exchange, role microcloudRole, visitor *cert
 	}
 	in, err := microcloudwire.ParseIntent(x.body)
 	if err != nil {
+		s.unfit(session.ErrInvalid, events.Source(x.source), events.Protocol(microcloud.Version), events.Cause(err))
 		return microcloudRefusal(err.Error())
 	}
 	if id := s.store.Identity(); certstore.KeyIDOf(in.Certificate) == id.KeyID() {
@@ -164,13 +171,18 @@ func (s *Service) microcloudProof(x *exchange, role microcloudRole, secret micro
 	if err != nil {
 		return err
 	}
+	defer func(begun time.Time) { s.metrics.Observe(metrics.DerivationSeconds, time.Since(begun).Seconds()) }(time.Now())
 	err = turn.Verify(secret.passphrase, header, x.body)
 	if !errors.Is(err, microcloud.ErrMAC) {
 		attempt.Release()
+		if err == nil {
+			s.metrics.Add(metrics.Derivations, "right", 1)
+		}
 		return err
 	}
 	total := attempt.Fail()
-	s.log.Warn("wrong proof of the passphrase", "protocol", microcloud.Version, "source", x.source, "total", total)
+	s.metrics.Add(metrics.Derivations, "wrong", 1)
+	s.wrongProof(microcloud.Version, total, secret.budget, events.Source(x.source))
 	role.wrongProof(total, x.source)
 	return err
 }
@@ -206,6 +218,27 @@ func (s *Service) microcloudName(x *exchange, role microcloudRole) (string, erro
 		return "", errMicrocloudSession
 	}
 	return name, nil
+}
+
+// microcloudGate names the step of the order of checks at which a request was refused.
+func microcloudGate(err error) string {
+	switch {
+	case errors.Is(err, errMicrocloudSize):
+		return "size"
+	case errors.Is(err, errMicrocloudSession):
+		return "open"
+	case errors.Is(err, errMicrocloudBody):
+		return "body"
+	case errors.Is(err, microcloud.ErrMAC):
+		return "mac"
+	case errors.Is(err, microcloud.ErrBusy), errors.Is(err, ratelimit.ErrExhausted):
+		return "pace"
+	case errors.As(err, new(*ratelimit.LimitedError)):
+		return "limits"
+	case errors.As(err, new(*microcloud.HeaderError)):
+		return "header"
+	}
+	return "peer"
 }
 
 // writeEnvelope answers with what went wrong.

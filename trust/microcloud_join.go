@@ -78,6 +78,7 @@ func (s *Service) JoinMicroCloud(ctx context.Context, address string, cfg MicroC
 	}
 	defer s.endMicrocloudJoin(j)
 	res, err := j.run(ctx)
+	defer func() { j.told.ended(s.store.Identity(), err) }()
 	switch {
 	case err == nil:
 		return res, nil
@@ -101,6 +102,7 @@ type microcloudJoiner struct {
 	signature string // of body; empty until it is needed
 	heard     microcloudEchoes
 	tag       [32]byte
+	told      joining
 	attempt   int
 	stored    bool // the member set is
 
@@ -161,6 +163,7 @@ func (s *Service) newMicrocloudJoiner(address string, cfg MicroCloudJoinConfig) 
 	}
 	return &microcloudJoiner{
 		service: s, cfg: cfg, address: theirs, addresses: []string{own}, body: body, tag: cfg.Attempts.Name(cfg.Passphrase.Tag),
+		told:      joining{emit: s.emit, protocol: microcloud.Version, compared: comparedBy(cfg.Fingerprint, false, cfg.Verify != nil)},
 		confirmed: make(chan confirmation, 1), ended: make(chan error, 1),
 	}, nil
 }
@@ -183,6 +186,7 @@ func (j *microcloudJoiner) run(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	other := Initiator{Name: c.name, Fingerprint: certstore.FingerprintOf(c.certificate), Address: j.address}
+	j.told.proved(other)
 	j.report(Progress{Stage: Waiting, Initiator: other})
 	pulled, stop := j.startPull(ctx)
 	defer stop()

@@ -69,7 +69,7 @@ func (s *Service) answerResult(x *exchange) (any, error) {
 	case stateApproved:
 		return s.delivered(x.hs).reply(req.Page)
 	case stateRefused, stateEnded:
-		x.hs.conclude(o)
+		s.conclude(x.hs, o)
 	}
 	return resultReply{outcome: o}, nil
 }
@@ -158,7 +158,7 @@ func (s *Service) answerDone(x *exchange) (any, error) {
 	} else {
 		s.log.Info("member joined", "fingerprint", x.peer)
 	}
-	x.hs.conclude(o)
+	s.conclude(x.hs, o)
 	return stateReply{outcome: o}, nil
 }
 
@@ -180,6 +180,6 @@ func (s *Service) answerAbort(x *exchange) (any, error) {
 	if err := x.hs.session.Abort(x.hs.offerID(), reason); err != nil {
 		o = outcomeOf(stateRefused, err)
 	}
-	x.hs.conclude(o)
+	s.conclude(x.hs, o)
 	return stateReply{outcome: o}, nil
 }

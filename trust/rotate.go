@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
+	"github.com/microtrust/microtrust/metrics"
 )
 
 // Rotate gives this machine a new key, from beginning to end: the next identity is made, or taken if one is staged, and
@@ -55,7 +57,9 @@ func (s *Service) rotate(ctx context.Context) error {
 		if err := s.switchIdentity(ctx); err != nil {
 			return err
 		}
-		s.log.Info("rotation switched to the new key", "identity", s.store.Identity())
+		id := s.store.Identity()
+		s.emit(events.PasswordChanged, "this machine has a new key and certificate",
+			events.Subject(id.Name()), events.Fingerprint(id.Fingerprint()), events.Until(id.Certificate().NotAfter))
 	}
 	if err := wait(ctx, s.drain); err != nil {
 		return err
@@ -111,6 +115,7 @@ func (s *Service) tell(ctx context.Context, name string, news []*certstore.State
 
 // meet is one exchange with a member, and before it an introduction if that is needed.
 func (s *Service) meet(ctx context.Context, client *http.Client, name string, news []*certstore.Statement) error {
+	begun := time.Now()
 	x, err := s.replica.reconcile(ctx, client, name, news)
 	if strangers(err) {
 		x, err = s.meetAnew(ctx, client, name, err)
@@ -119,6 +124,12 @@ func (s *Service) meet(ctx context.Context, client *http.Client, name string, ne
 		return context.Cause(ctx) // removed meanwhile, or shutting down: that says nothing about the member
 	}
 	s.noteTaken(name, x.taken)
+	s.metrics.Observe(metrics.ExchangeSeconds, time.Since(begun).Seconds())
+	result := "called"
+	if err != nil {
+		result = "failed"
+	}
+	s.metrics.Add(metrics.Exchanges, result, 1)
 	switch changed := s.contacts.met(name, err); {
 	case err != nil && changed:
 		s.log.Info("member out of step", "member", name, "error", err)
@@ -151,7 +162,8 @@ func (s *Service) switchIdentity(ctx context.Context) error {
 	}
 	for _, st := range s.Invitations() {
 		if st.State == InvitationVoid {
-			s.log.Warn("an invitation is void, since the certificate that it names was replaced", "id", st.ID, "name", st.Name)
+			s.emit(events.TokenDelete, "an invitation is void, since the certificate that it names was replaced",
+				events.ID(st.ID.String()), events.Subject(st.Name))
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 )
 
 // Run keeps the store in step with the other members until ctx ends, and returns the cause of that: what changes here is
@@ -24,7 +25,13 @@ func (s *Service) Run(ctx context.Context) error {
 	d.running.Go(d.meetOthers)
 	renewal := &renewal{service: s, warned: map[certstore.Fingerprint]time.Time{}}
 	d.running.Go(func() { renewal.run(ctx) })
+	s.emit(events.Startup, "service started")
+	defer func() {
+		s.emit(events.Shutdown, "service stopped")
+		s.events.Flush()
+	}()
 	for snapshot := range s.store.Watch(ctx) {
+		s.told = s.tellChanges(s.told, snapshot)
 		d.follow(snapshot)
 	}
 	return context.Cause(ctx)

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/metrics"
 	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/session"
 )
@@ -25,8 +27,13 @@ type Config struct {
 	// Store is the member's trust store; its identity is the one that the service shows. Required. The service uses it and
 	// does not close it.
 	Store *certstore.Store
-	// Logger receives what happens; nil discards. No secret ever reaches it.
+	// Logger receives what happens, security events included; nil discards. No secret ever reaches it.
 	Logger *slog.Logger
+	// Events is the security log (docs/events.md). Nil: one that writes to Logger, for the node that the store's identity names,
+	// and is switched on. It may be shared.
+	Events *events.Log
+	// Metrics receives measurements; nil discards.
+	Metrics metrics.Sink
 	// Limits bounds what strangers can make the service spend. The zero value is the protocol's defaults.
 	Limits Limits
 	// Admission paces requests of strangers and members on the join protocol, per source and in all. The zero value is
@@ -56,6 +63,10 @@ type Config struct {
 type Service struct {
 	store    *certstore.Store
 	log      *slog.Logger
+	events   *events.Log
+	metrics  metrics.Sink
+	greeted  greeted
+	told     *certstore.Snapshot // of which the security log has told what changed; Run's own
 	limits   Limits
 	sync     time.Duration
 	replica  *replica
@@ -118,9 +129,7 @@ func NewService(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger, cfg.Events = logging(cfg.Logger, cfg.Events, cfg.Store)
 	invitations, err := openBook(cfg.Store.Notebook("invitations"))
 	if err != nil {
 		return nil, err
@@ -131,9 +140,12 @@ func NewService(cfg Config) (*Service, error) {
 	orDefault(&cfg.Renew, 10*24*time.Hour)
 	orDefault(&cfg.Overlap, time.Hour)
 	orDefault(&cfg.Drain, 30*time.Second)
-	return &Service{
+	s := &Service{
 		store:    cfg.Store,
 		log:      cfg.Logger,
+		events:   cfg.Events,
+		metrics:  metrics.Bounded(cfg.Metrics),
+		told:     cfg.Store.Snapshot(),
 		limits:   limits,
 		sync:     cfg.Sync,
 		replica:  newReplica(cfg.Store),
@@ -155,7 +167,9 @@ func NewService(cfg Config) (*Service, error) {
 		deriver:  deriver,
 		guests:   ratelimit.NewTable[*certstore.Guest, guest](limits.Connections),
 		couriers: couriers{all: map[session.OfferID]*courier{}},
-	}, nil
+	}
+	s.watchGauges()
+	return s, nil
 }
 
 // Open starts a trust session: from now on, and until the session ends, joiners that prove its passphrase are offered for
@@ -183,19 +197,15 @@ func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Sessio
 	s.current = opened
 	s.handshakes.sweep()
 	go s.follow(ctx, opened)
-	s.log.Info("trust session opened", "session", opened, "deadline", opened.Deadline())
+	s.sessionOpened(opened)
 	return opened, nil
 }
 
 // follow ends the session with its context, and says in the log how it ended.
 func (s *Service) follow(ctx context.Context, opened *session.Session) {
-	select {
-	case <-ctx.Done():
-		opened.Close(&session.StoppedError{Reason: "the initiator shut down"})
-	case <-opened.Done():
-	}
+	defer context.AfterFunc(ctx, func() { opened.Close(&session.StoppedError{Reason: "the initiator shut down"}) })()
+	s.followSession(opened)
 	s.attempts.Retire(s.attempts.Name(opened.Passphrase().Secret().Tag))
-	s.log.Info("trust session closed", "session", opened, "cause", opened.Cause(), "wrong_proofs", opened.WrongProofs())
 }
 
 // admit makes the approved offer a member, durably.
@@ -208,13 +218,15 @@ func (s *Service) admit(ctx context.Context, o session.Offer, compared session.C
 	req := admission(o)
 	req.Compared = string(compared)
 	m, err := s.store.Admit(ctx, req)
+	about := append(aboutOffer(o), events.Doing(events.ClusterJoin), events.By(s.store.Identity().Name()), events.Compared(string(compared)))
 	if errors.Is(err, certstore.ErrRemovedKey) {
+		s.unfit(session.ErrRemoved, about...)
 		return fmt.Errorf("%w: %w", session.ErrRemoved, err)
 	}
 	if err != nil {
 		return err
 	}
-	s.log.Info("member admitted", "name", m.Name, "fingerprint", m.Fingerprint, "compared", compared)
+	s.emit(events.Admin, "member admitted", append(about, events.Subject(m.Name), events.Outcome("admitted"))...)
 	return nil
 }
 
