@@ -30,15 +30,22 @@ func startDaemon(ctx context.Context, o options, id *certstore.Identity) (*daemo
 	if err != nil {
 		return nil, &terminal.UsageError{Err: err}
 	}
+	seen, err := observe(o)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	d := &daemon{store: store}
-	if err := d.serve(ctx, o); err != nil {
+	if err := d.serve(ctx, o, seen); err != nil {
+		seen.stop()
 		return nil, errors.Join(err, store.Close())
 	}
 	return d, nil
 }
 
-func (d *daemon) serve(ctx context.Context, o options) (err error) {
-	d.service, err = trust.NewService(trust.Config{Store: d.store, MicroCloud: trust.MicroCloudRoles{Initiator: o.microCloud}})
+func (d *daemon) serve(ctx context.Context, o options, seen observed) (err error) {
+	d.service, err = trust.NewService(trust.Config{
+		Store: d.store, MicroCloud: trust.MicroCloudRoles{Initiator: o.microCloud}, Logger: seen.logger, Metrics: seen.metrics,
+	})
 	if err != nil {
 		return err
 	}
@@ -76,6 +83,7 @@ func (d *daemon) serve(ctx context.Context, o options) (err error) {
 		stop()
 		cancel()
 		background.Wait()
+		seen.stop()
 		d.store.Close()
 	}
 	return nil
