@@ -95,7 +95,10 @@ func (w *world) hellos() (all []action) {
 			continue
 		}
 		for _, cert := range w.plan.certificates {
-			bodies := []named[[]byte]{{"a hello of the attacker", own}}
+			var bodies []named[[]byte]
+			if len(w.plan.secrets) > 0 { // for a proof of his own
+				bodies = append(bodies, named[[]byte]{"a hello of the attacker", own})
+			}
 			for _, r := range w.runs {
 				for n, t := range r.tries {
 					label := r.label + "'s hello"
@@ -109,9 +112,6 @@ func (w *world) hellos() (all []action) {
 				}
 			}
 			for _, body := range bodies {
-				if body.name == "a hello of the attacker" && !w.plan.knows(i.plan.secret) && len(w.plan.secrets) == 0 {
-					continue
-				}
 				all = append(all, action{i.name + " gets " + body.name + " from " + cert, func() { w.hello(i, cert, body.name, body.value) }})
 			}
 		}
@@ -184,11 +184,17 @@ func (w *world) repliesToHello(r *run) (all []action) {
 	}
 	for _, base := range bases {
 		all = append(all, w.replyToHello(r, base.name, base.value, "", false))
+		if w.plan.faithful {
+			continue
+		}
 		for _, part := range w.parts(own) {
 			changed := base.value
 			part.value(&changed)
 			all = append(all, w.replyToHello(r, base.name+" with "+part.name, changed, "", false))
 		}
+	}
+	if w.plan.faithful {
+		return all
 	}
 	bases = append(bases, named[helloReply]{"one of the attacker", own})
 	for n, base := range bases {

@@ -26,22 +26,51 @@ func (w *world) deliver(h *handshake, endpoint string, c hmacauth.Credentials, b
 	a := w.send(h.at, h.cert, endpoint, hmacauth.FormatAuthorization(c), body)
 	w.settle()
 	counted = h.at.session.WrongProofs() - counted
-	fits := endpoint == hmacauth.EndpointJoin && c.HasShare() && fmt.Sprintf("%x", c.Handshake) == h.reply.Handshake
+	fits := endpoint == hmacauth.EndpointJoin && c.HasShare()
 	switch {
+	case fmt.Sprintf("%x", c.Handshake) != h.reply.Handshake:
+		if a.status == 200 || counted != 0 {
+			w.violated("%s took a message of another handshake on a connection of %s", h.at.name, h.cert)
+		}
 	case h.status == "dropped":
 		if a.status == 200 || counted != 0 {
 			w.violated("a handshake is verified twice")
 		}
 	case a.status != 200 && h.status == "open" && fits:
 		h.status, h.insider = "dropped", nil
-		if want := c.Share != shareOf(h.reply.Share); (counted == 1) != want {
-			w.violated("a wrong proof counts %d times", counted)
+		t := w.partner(h)
+		isRight := t != nil && t.find(endpoint, c, body) == 0 && t.sent[0].creds.Share == c.Share
+		if isRight && !w.overtaken(h) {
+			w.violated("%s refused the proof of %s", h.at.name, t.of.label)
 		}
+		if isWrong := !isRight && c.Share != shareOf(h.reply.Share); (counted == 1) != isWrong {
+			w.violated("a proof counts %d times, and is wrong: %v", counted, isWrong)
+		}
+	case a.status != 200 && h.status == "proved" && h.by != nil && w.due(h, endpoint, c, body):
+		w.violated("%s refused the next request of %s", h.at.name, h.by.of.label)
 	case counted != 0:
 		w.violated("what is no wrong proof is counted")
 	case a.status == 200:
 		w.accepted(h, endpoint, c, body, a)
 	}
+}
+
+// due reports whether a request is the next one of a handshake.
+func (w *world) due(h *handshake, endpoint string, c hmacauth.Credentials, body []byte) bool {
+	return !w.overtaken(h) && h.by.find(endpoint, c, body) >= 0 && c.Sequence == h.by.sent[h.turn].creds.Sequence+1
+}
+
+// overtaken reports whether the joiner has proved itself in a handshake that began later.
+func (w *world) overtaken(h *handshake) bool {
+	n := slices.Index(h.at.handshakes, h)
+	return slices.ContainsFunc(h.at.handshakes[n+1:], func(later *handshake) bool { return later.cert == h.cert && later.status == "proved" })
+}
+
+// find returns which of the joiner's requests this is, or -1.
+func (t *try) find(endpoint string, c hmacauth.Credentials, body []byte) int {
+	return slices.IndexFunc(t.sent, func(m *message) bool {
+		return m.creds.Sequence == c.Sequence && m.mac == c.MAC && m.endpoint == endpoint && bytes.Equal(m.body, body)
+	})
 }
 
 // accepted judges a request that an initiator has taken: an honest joiner must have sent it, in this very handshake, to this very
@@ -65,23 +94,25 @@ func (w *world) accepted(h *handshake, endpoint string, c hmacauth.Credentials, 
 	n := -1
 	if h.status == "open" {
 		h.status, h.by = "proved", w.partner(h)
+		h.at.history = append(h.at.history, h.label)
 		h.turn = -1
 	}
 	if h.by != nil {
-		n = slices.IndexFunc(h.by.sent, func(m *message) bool {
-			return m.creds.Sequence == c.Sequence && m.mac == c.MAC && m.endpoint == endpoint && bytes.Equal(m.body, body)
-		})
+		n = h.by.find(endpoint, c, body)
 	}
 	switch {
 	case h.by == nil:
 		w.violated("%s took a proof of %s that nobody with that certificate made for %s", h.at.name, h.cert, h.at.name)
 	case n < 0:
 		w.violated("%s took a request in the name of %s that it did not send", h.at.name, h.by.of.label)
-	case n < h.turn:
-		w.violated("%s processed a request of %s again", h.at.name, h.by.of.label)
+	case n == 0 && h.turn < 0 && h.by.sent[0].creds.Share != c.Share:
+		w.violated("%s and %s do not agree about the joiner's share", h.at.name, h.by.of.label)
 	case n == h.turn && (h.last.mac != mac || !bytes.Equal(h.last.body, a.body)):
 		w.violated("%s did something twice for one request of %s", h.at.name, h.by.of.label)
-	case n > h.turn:
+	case n == h.turn: // a repetition, which changed nothing
+	case h.turn >= 0 && c.Sequence <= h.by.sent[h.turn].creds.Sequence:
+		w.violated("%s processed a request of %s again", h.at.name, h.by.of.label)
+	default:
 		reply.of = h.by.sent[n]
 		h.turn, h.last, h.replies = n, reply, append(h.replies, reply)
 		h.history = append(h.history, reply.of.label)

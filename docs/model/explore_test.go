@@ -53,7 +53,7 @@ func (w *world) take(name string) {
 	all := w.actions()
 	n := slices.IndexFunc(all, func(a action) bool { return a.name == name })
 	if n < 0 {
-		w.t.Fatalf("the model is not deterministic: after\n%s\nthere is no %q", strings.Join(w.steps, "\n"), name)
+		w.t.Fatalf("the model is not deterministic: after\n%s\nthere is no %q, in\n%s", strings.Join(w.steps, "\n"), name, w.key())
 	}
 	w.steps = append(w.steps, name)
 	all[n].do()
@@ -102,7 +102,7 @@ func (w *world) key() string {
 		for _, j := range i.session.Joiners() {
 			fmt.Fprintf(&b, "%s has %s %s: %v %v\n", i.name, w.cast.owner(j.Fingerprint), j.Offer.Intent.Name, j.State, j.Away)
 		}
-		fmt.Fprintf(&b, "%q\n", i.approved)
+		fmt.Fprintf(&b, "%q %q\n", i.approved, i.history)
 	}
 	for _, r := range w.runs {
 		fmt.Fprintf(&b, "%s: %s %v %q %v %s", r.label, r.shown, r.direct != nil, r.history, r.gaveUp, r.outcome())

@@ -2,8 +2,11 @@ package model_test
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // scenario is who is there, and the bound.
@@ -20,6 +23,7 @@ type scenario struct {
 	direct       bool     // joiners may also reach an initiator undisturbed
 	giveUp       bool     // people at the joiners may give up
 	extensions   bool     // the attacker extends what he passes on
+	faithful     bool     // he passes on, repeats, holds back and redirects, and changes nothing
 	states       int      // at least
 }
 
@@ -30,43 +34,57 @@ type joinerPlan struct {
 	pinned              string // whose fingerprint it expects; empty: whoever proves the secret
 }
 
-func (s *scenario) knows(secret string) bool {
-	for _, known := range s.secrets {
-		if known == secret {
-			return true
-		}
-	}
-	return false
-}
-
 const (
 	right = "the passphrase of the session"
 	old   = "an old passphrase that leaked"
 )
 
-// scenarios are explored one by one. With full, the bound is larger.
-func scenarios(full bool) []scenario {
-	more := 0
-	if full {
-		more = 1
-	}
+// scenarios are what is explored, with the bound of a level: 0 for every run of the tests, 1 for a minute, 2 for an afternoon.
+func scenarios(level int) []scenario {
+	full, more := level > 0, level/2
 	a, b := initiatorPlan{"a", right}, joinerPlan{"b", "b", right, ""}
-	return []scenario{
+	all := []scenario{
 		{
 			name: "middle", initiators: []initiatorPlan{a}, joiners: []joinerPlan{b}, certificates: []string{"e"},
-			secrets: []string{old}, approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 3 + more, direct: true, giveUp: true,
+			secrets: []string{old}, approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 3 + more, direct: true,
 		},
 		{
 			name: "keys", initiators: []initiatorPlan{a}, joiners: []joinerPlan{b}, certificates: []string{"a", "b", "e"},
-			approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 3 + more, giveUp: full, extensions: full,
+			approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 3 + more, extensions: full, giveUp: full,
+		},
+		{
+			name: "insider", initiators: []initiatorPlan{a}, joiners: []joinerPlan{{"b", "b", right, "a"}}, certificates: []string{"e"},
+			secrets: []string{right}, approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 2 + more, direct: true,
+		},
+		{
+			name: "roles", initiators: []initiatorPlan{a}, joiners: []joinerPlan{{"a", "a", right, ""}}, certificates: []string{"a", "b"},
+			approve: []string{"a", "b"}, handshakes: 1 + more, tries: 1, requests: 2 + more, faithful: !full, giveUp: full, direct: true,
+		},
+		{
+			name: "twice", initiators: []initiatorPlan{a}, joiners: []joinerPlan{b, {"b again", "b", right, ""}}, certificates: []string{"a", "b"},
+			approve: []string{"b"}, handshakes: 2, tries: 1, requests: 1 + more, faithful: true, giveUp: level > 1,
 		},
 	}
+	if full {
+		all = append(all, scenario{
+			name: "two initiators", initiators: []initiatorPlan{a, {"c", right}}, joiners: []joinerPlan{b}, certificates: []string{"a", "b", "c"},
+			approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 1 + more, faithful: true,
+		})
+	}
+	return all
 }
 
 func TestNoAttack(t *testing.T) {
+	level := 0
+	if text := os.Getenv("MICROTRUST_MODEL"); text != "" {
+		var err error
+		level, err = strconv.Atoi(text)
+		require.NoError(t, err)
+	}
 	machines := newCast(t)
-	for _, plan := range scenarios(os.Getenv("MICROTRUST_MODEL") != "") {
+	for _, plan := range scenarios(level) {
 		t.Run(plan.name, func(t *testing.T) {
+			t.Parallel()
 			e := &explorer{t: t, plan: &plan, cast: machines, seen: map[string]bool{}}
 			e.run()
 			t.Logf("%d states, %d actions in %d worlds, at most %d steps", len(e.seen), e.steps, e.worlds, e.longest)

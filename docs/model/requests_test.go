@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"encoding/hex"
+	"slices"
 
 	"github.com/microtrust/microtrust/hmacauth"
 )
@@ -17,12 +18,16 @@ func (w *world) requestsTo(h *handshake) (all []action) {
 	}
 	for _, m := range w.said() {
 		c := m.creds
-		add(m.label, m.endpoint, c, m.body)
-		if c.Handshake != id {
+		if c.Handshake == id {
+			add(m.label, m.endpoint, c, m.body)
+		} else {
 			c.Handshake = id
 			add(m.label+" under its own id", m.endpoint, c, m.body)
+			if other := h.at.with(m.creds.Handshake); other == nil || other.cert != h.cert {
+				add(m.label+" as it is", m.endpoint, m.creds, m.body)
+			}
 		}
-		if h.status == "dropped" {
+		if h.status == "dropped" || w.plan.faithful {
 			continue // whatever it is, it comes too late
 		}
 		for _, changed := range w.changes(h, m) {
@@ -33,6 +38,15 @@ func (w *world) requestsTo(h *handshake) (all []action) {
 		}
 	}
 	return append(all, w.ownRequests(h, id)...)
+}
+
+// with returns the handshake with this id.
+func (i *initiator) with(id [16]byte) *handshake {
+	n := slices.IndexFunc(i.handshakes, func(h *handshake) bool { return h.reply.Handshake == hex.EncodeToString(id[:]) })
+	if n < 0 {
+		return nil
+	}
+	return i.handshakes[n]
 }
 
 type change = func(*hmacauth.Credentials, *[]byte, *string)
@@ -122,9 +136,13 @@ func (w *world) repliesTo(r *run) (all []action) {
 	}
 	for _, m := range w.told() {
 		add("the "+m.label, answer{200, hmacauth.FormatAuthenticationInfo(m.mac), m.body})
-		if m != latest {
+		if m != latest && !w.plan.faithful {
 			add("the body of the "+m.label+" and the code of the "+latest.label, answer{200, hmacauth.FormatAuthenticationInfo(latest.mac), m.body})
 		}
+	}
+	if latest != nil && !w.plan.faithful {
+		denied := encode(w, map[string]string{"state": "refused", "code": "denied"})
+		add("a denial and the code of the "+latest.label, answer{200, hmacauth.FormatAuthenticationInfo(latest.mac), denied})
 	}
 	add("itself", answer{200, hmacauth.FormatAuthenticationInfo(q.mac), q.body})
 	pending := encode(w, map[string]any{"state": "pending", "name": "e", "cluster": pattern(32, 1), "expires": 600})
@@ -133,8 +151,10 @@ func (w *world) repliesTo(r *run) (all []action) {
 		mac := t.keys.SignReply(request, q.mac, hmacauth.Reply{Status: 200, Body: pending})
 		add("the attacker's own", answer{200, hmacauth.FormatAuthenticationInfo(mac), pending})
 	}
-	add("a reply without a code", answer{200, "", pending})
-	if w.plan.tries > len(r.tries) || !t.proved {
+	if !w.plan.faithful {
+		add("a reply without a code", answer{200, "", pending})
+	}
+	if !w.plan.faithful && (w.plan.tries > len(r.tries) || !t.proved) {
 		add("a refusal", answer{status: 403})
 	}
 	return all

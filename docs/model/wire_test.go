@@ -57,7 +57,7 @@ func (w *world) dial(r *run) func(context.Context, string, string) (net.Conn, er
 		}
 		go func() {
 			defer there.Close()
-			conn := tls.Server(there, w.tlsOf(r.shown))
+			conn := tls.Server(newEager(there), w.tlsOf(r.shown))
 			for in := bufio.NewReader(conn); r.hear(in, conn); {
 			}
 		}()
@@ -103,6 +103,43 @@ func (a *answer) write(conn io.Writer) bool {
 		reply.Header.Set("Authentication-Info", a.mac)
 	}
 	return reply.Write(conn) == nil
+}
+
+// eager is a connection that takes in what comes before anybody reads it, so that nobody waits who writes.
+type eager struct {
+	net.Conn
+	in   chan []byte
+	rest []byte
+}
+
+func newEager(conn net.Conn) *eager {
+	e := &eager{Conn: conn, in: make(chan []byte, 256)}
+	go func() {
+		defer close(e.in)
+		for {
+			b := make([]byte, 4096)
+			n, err := conn.Read(b)
+			if err != nil {
+				return
+			}
+			e.in <- b[:n]
+		}
+	}()
+	return e
+}
+
+// Read returns what came.
+func (e *eager) Read(b []byte) (int, error) {
+	for len(e.rest) == 0 {
+		more, ok := <-e.in
+		if !ok {
+			return 0, io.EOF
+		}
+		e.rest = more
+	}
+	n := copy(b, e.rest)
+	e.rest = e.rest[n:]
+	return n, nil
 }
 
 // line is a connection of the attacker to an initiator.

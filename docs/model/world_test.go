@@ -62,7 +62,8 @@ type initiator struct {
 	session    *session.Session
 	lines      map[string]*line // of the attacker, by the certificate that he shows on it
 	handshakes []*handshake
-	approved   []string
+	approved   []string // whose certificates
+	history    []string // the handshakes that were proved, in that order
 }
 
 // handshake is one that an initiator has begun, as the attacker and the properties see it.
