@@ -2,6 +2,7 @@ package certstore_test
 
 import (
 	"context"
+	"crypto/x509"
 	"iter"
 	"slices"
 	"testing"
@@ -17,6 +18,15 @@ func TestAdoptRefuses(t *testing.T) {
 	renamed := request(ids[2])
 	renamed.Name = "other"
 	_, err := s.Admit(t.Context(), renamed)
+	require.NoError(t, err)
+	key := newP256(t)
+	var twins []*certstore.Identity // one key, two certificates
+	for range 2 {
+		id, err := certstore.NewIdentity([]*x509.Certificate{mintCertificate(t, "twin", key)}, key)
+		require.NoError(t, err)
+		twins = append(twins, id)
+	}
+	_, err = s.Admit(t.Context(), request(twins[0]))
 	require.NoError(t, err)
 	foreign := cluster(t, ids[3], ids[1])
 	sound := adoption(s)
@@ -42,6 +52,7 @@ func TestAdoptRefuses(t *testing.T) {
 		{"another cluster than announced", ids[1], change(func(r *certstore.AdoptRequest) { r.Statements = foreign.Statements() }), certstore.ErrOtherCluster},
 		{"not admitted", ids[3], sound, certstore.ErrNotMember},
 		{"admitted under another name", ids[2], sound, certstore.ErrNotMember},
+		{"admitted with another certificate of its key", twins[1], sound, certstore.ErrNotMember},
 		{"a bad address", ids[1], change(func(r *certstore.AdoptRequest) { r.Addresses = []string{"?"} }), certstore.ErrProfile},
 	}
 	for _, row := range rows {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
@@ -83,6 +84,22 @@ func TestFloodFromOneSource(t *testing.T) {
 	require.Less(t, s.WrongProofs(), int64(20))
 	require.Greater(t, answers[http.StatusTooManyRequests], 200, "%v", answers)
 	require.EqualValues(t, s.WrongProofs(), answers[http.StatusForbidden])
+}
+
+// TestPaceOfStrangers: what a source asks beyond its pace is not looked at, whatever it is, and other sources do not notice.
+func TestPaceOfStrangers(t *testing.T) {
+	pace := ratelimit.Rate{Events: 1, Per: time.Hour, Burst: 3}
+	first, _, id := flooded(t, trust.Config{Admission: ratelimit.AdmissionConfig{Source: pace}}, session.Config{})
+	j := rawFrom(t, "127.65.0.1", id, first, wrong(t))
+	for range 3 {
+		require.Equal(t, http.StatusOK, j.send(j.helloMessage("")).status)
+	}
+	for range 3 {
+		reply := j.send(j.helloMessage(""))
+		require.Equal(t, http.StatusTooManyRequests, reply.status)
+		require.NotEmpty(t, reply.header.Get("Retry-After"))
+	}
+	require.Equal(t, http.StatusOK, rawFrom(t, "127.65.0.2", id, first, wrong(t)).send(j.helloMessage("")).status)
 }
 
 // TestFloodFromAThousandSources: each has one guess, all of them are counted, and the passphrase, which was generated,

@@ -2,8 +2,11 @@ package trust
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/session"
@@ -65,4 +68,44 @@ func TestConcludedHandshakesMakeRoom(t *testing.T) {
 	}
 	require.Len(t, table.proved, 1)
 	require.Len(t, table.byJoiner, 1)
+}
+
+// TestHandshakeLife: who begins a handshake has its time to prove itself, and no more, also while nobody else begins one.
+func TestHandshakeLife(t *testing.T) {
+	const life = 30 * time.Second
+	table := newHandshakes(4)
+	begun := time.Now()
+	unproved := &handshake{id: [16]byte{1}}
+	table.begin(begun, life, unproved)
+	_, ok := table.find(begun.Add(life-1), life, unproved.id)
+	require.True(t, ok)
+	_, ok = table.find(begun.Add(life), life, unproved.id)
+	require.False(t, ok)
+	require.Zero(t, table.unproved.Len())
+}
+
+// TestConnectionsThatProveNothing: TLS refuses most of these before, and a handler may be reached by a server that does not.
+func TestConnectionsThatProveNothing(t *testing.T) {
+	leaf := &x509.Certificate{}
+	proved := func(change func(*tls.ConnectionState)) *tls.ConnectionState {
+		state := &tls.ConnectionState{
+			Version: tls.VersionTLS13, HandshakeComplete: true, NegotiatedProtocol: Protocol, PeerCertificates: []*x509.Certificate{leaf},
+		}
+		change(state)
+		return state
+	}
+	for reason, state := range map[string]*tls.ConnectionState{
+		"no TLS":           nil,
+		"under way":        proved(func(s *tls.ConnectionState) { s.HandshakeComplete = false }),
+		"resumed":          proved(func(s *tls.ConnectionState) { s.DidResume = true }),
+		"TLS 1.2":          proved(func(s *tls.ConnectionState) { s.Version = tls.VersionTLS12 }),
+		"another protocol": proved(func(s *tls.ConnectionState) { s.NegotiatedProtocol = IntroduceProtocol }),
+		"no certificate":   proved(func(s *tls.ConnectionState) { s.PeerCertificates = nil }),
+	} {
+		_, err := provedLeaf(state, Protocol)
+		require.ErrorIs(t, err, errRefuse, reason)
+	}
+	got, err := provedLeaf(proved(func(*tls.ConnectionState) {}), Protocol)
+	require.NoError(t, err)
+	require.Same(t, leaf, got)
 }

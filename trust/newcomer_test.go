@@ -87,3 +87,17 @@ func TestNewcomerSendsNothing(t *testing.T) {
 	}
 	require.Equal(t, before, p.b.store.Snapshot().Digest())
 }
+
+// TestHandlerServesMembersAlone: it does not rely on the server that it is mounted on.
+func TestHandlerServesMembersAlone(t *testing.T) {
+	p := newPair(t)
+	w := &wireTo{handler: p.b.Handler(), as: p.guest}
+	_, err := p.a.replica.reconcile(t.Context(), &http.Client{Transport: w}, "micro02", p.admits(t, 0, 1))
+	var status *statusError
+	require.ErrorAs(t, err, &status)
+	require.Equal(t, http.StatusForbidden, status.status)
+
+	out := httptest.NewRecorder()
+	p.b.serveExchange(out, httptest.NewRequest(http.MethodPost, exchangePath, strings.NewReader("{}")))
+	require.Equal(t, http.StatusForbidden, out.Code)
+}

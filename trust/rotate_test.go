@@ -57,6 +57,20 @@ func TestRotate(t *testing.T) {
 	require.Len(t, m[0].svc.Status(), 2, "one for each other machine")
 }
 
+// TestRotationIsToldBeforeTheSwitch: the others know the next key while the present one is still presented.
+func TestRotationIsToldBeforeTheSwitch(t *testing.T) {
+	m := swiftCluster(t, 2)
+	first, other := m[0], m[1]
+	s := first.open(session.Config{}) // the switch waits for its end
+	before := first.store.Identity()
+	done := make(chan error, 1)
+	go func() { done <- first.svc.Rotate(t.Context()) }()
+	require.Eventually(t, func() bool { return len(other.store.Snapshot().Machine(before.KeyID())) == 2 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, before.KeyID(), first.store.Identity().KeyID())
+	s.Close(nil)
+	require.NoError(t, <-done)
+}
+
 func TestRotateWithoutTheOthers(t *testing.T) {
 	m := swiftCluster(t, 3)
 	m[1].down()
