@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"testing/synctest"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -69,6 +70,7 @@ const agreeTime = 10 * time.Minute
 
 // checkAgreement waits until all machines trust the same set, which is all of them.
 func (c *cluster) checkAgreement() {
+	synctest.Wait()
 	for waited := time.Duration(0); !c.agree(); waited += time.Second {
 		if waited > agreeTime {
 			for _, m := range c.machines {

@@ -35,4 +35,6 @@
 //
 // In memory, nothing waits for a socket, so that all of it runs in a testing/synctest bubble, which Run makes. The fate of a connection
 // depends on the schedule, its two machines, and how many there were between them before: never on which came first elsewhere.
+//
+// See docs/testing.md, "A hostile network".
 package trusttest

@@ -35,6 +35,9 @@ type Machine struct {
 	before  bool // it was in a cluster after its last join
 }
 
+// Context ends when the machine crashes or is shut down. Contexts from outside Run, such as that of the test, must not be used in it.
+func (m *Machine) Context() context.Context { return m.ctx }
+
 var errCrash = errors.New("trusttest: the machine has crashed")
 
 func (c *cluster) newMachine(name string) (*Machine, error) {

@@ -159,8 +159,7 @@ func (t *talk) answer(fate Fate, now, before heard, other message, known bool) b
 		case MessageReorder:
 			if t.n > 0 {
 				t.late = &reply
-				reply = before.reply
-				return t.reply(reply)
+				return t.reply(before.reply)
 			}
 		case MessageSplice:
 			if known {

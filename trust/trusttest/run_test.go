@@ -34,3 +34,37 @@ func TestGoodNetwork(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, came)
 }
+
+// TestFindings are schedules that found something once, in the library or in the kit, and some that are hard by themselves.
+func TestFindings(t *testing.T) {
+	for name, text := range map[string]string{
+		"the initiator crashes when it has admitted somebody by an invitation": "disk m1 1 crash-after",
+		"the initiator crashes before an admission is written":                 "disk m1 0 crash-before",
+		"the joiner crashes when it has stored the set":                        "disk m2 0 crash-after\ndisk m3 0 crash-after",
+		"the joiner's disk says that nothing was stored":                       "disk m2 0 lies\ndisk m3 0 lies",
+		"the reply to done is lost, and the network with it":                   "fate m2 m1 0 silence client 3200 0 0s\nsplit m1 30 20s",
+		"somebody with all keys alters every message of a join": `
+			stolen
+			fate m2 m1 0 message-alter server 1 4 0s
+			fate m2 m1 1 message-alter client 2 2 0s
+			fate m2 m1 2 message-splice client 2 0 0s
+			fate m2 m1 3 message-reorder server 3 0 0s
+			fate m3 m1 0 message-reflect client 1 0 0s
+			fate m3 m1 1 message-reflect server 2 0 0s
+			fate m3 m1 2 message-repeat server 1 0 0s
+			fate m3 m1 3 message-drop client 3 0 0s`,
+		"somebody with certificates of his own is in the middle": `
+			unpinned
+			fate m2 m1 0 middle server 0 0 0s
+			fate m2 m1 1 middle server 0 0 0s
+			fate m3 m1 0 middle server 0 0 0s`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := trusttest.Parse(text)
+			require.NoError(t, err)
+			came, err := trusttest.Play(t, trusttest.Config{}, s)
+			require.NoError(t, err)
+			require.Equal(t, len(s.Fates) > 0, len(came) > 0, "of %v came true: %v", s.Fates, came)
+		})
+	}
+}
