@@ -36,7 +36,7 @@ func (w *worker) work(ctx context.Context) {
 	for {
 		var again <-chan time.Time
 		var timer *time.Timer
-		kicked := false
+		kicked, rested := false, false
 		if c := w.d.service.contacts.get(w.name); c.failures > 0 {
 			timer = time.NewTimer(jitter(max(0, w.d.service.contacts.rest(w.name))))
 			again = timer.C
@@ -46,6 +46,7 @@ func (w *worker) work(ctx context.Context) {
 		case <-w.kick:
 			kicked = true
 		case <-again:
+			rested = true
 		}
 		if timer != nil {
 			timer.Stop()
@@ -53,7 +54,7 @@ func (w *worker) work(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if w.d.service.contacts.rest(w.name) <= 0 || kicked && errors.Is(w.d.service.contacts.get(w.name).err, errApart) {
+		if rested || w.d.service.contacts.rest(w.name) <= 0 || kicked && errors.Is(w.d.service.contacts.get(w.name).err, errApart) {
 			w.exchange(ctx, client)
 		}
 	}
