@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 )
 
@@ -99,11 +101,40 @@ func (c *cluster) checkStrangers() {
 		c.fail("%w", err)
 		return
 	}
+	defer c.checkMembers()
+	c.checkIntruder(stranger)
 	for i, protocol := range []string{"", "http/1.1", "h2", trust.Protocol, trust.IntroduceProtocol} {
 		m := c.machines[(i+len(c.schedule.Fates))%len(c.machines)]
 		if err := c.probe(stranger, m, protocol); err != nil {
 			c.fail("a stranger who speaks %q with %s: %w", protocol, m.Name, err)
 		}
+	}
+}
+
+// checkIntruder lets the stranger join, either without the passphrase or with it and without an approval.
+func (c *cluster) checkIntruder(stranger *Machine) {
+	if !c.session.Open() {
+		return
+	}
+	store, err := certstore.OpenBackend(stranger.disk, stranger.id)
+	if err != nil {
+		c.fail("%w", err)
+		return
+	}
+	defer store.Close()
+	passphrase, want := c.session.Passphrase(), session.ErrDenied
+	if len(c.schedule.Fates)%2 == 1 {
+		want = trust.ErrRefused
+		if passphrase, err = hmacauth.GeneratePassphrase(4); err != nil {
+			c.fail("%w", err)
+			return
+		}
+	}
+	_, err = trust.Join(c.ctx, c.machines[0].Address, trust.JoinConfig{
+		Store: store, Passphrase: passphrase, InsecureSkipFingerprint: true, Dial: c.network.Dialer(stranger.Name),
+	})
+	if _, in := store.Cluster(); in || !errors.Is(err, want) {
+		c.fail("a stranger joins, and should be told %q: %w", want, err)
 	}
 }
 

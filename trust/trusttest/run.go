@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
-	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/invitation"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
@@ -165,7 +164,6 @@ func (c *cluster) run() error {
 		}
 	}
 	c.checkAgreement()
-	c.checkMembers()
 	c.checkStrangers()
 	return nil
 }
@@ -239,9 +237,6 @@ func (c *cluster) join(m *Machine) error {
 	c.checkJoin(m, res, err)
 	return err
 }
-
-// wrongPassphrase is one that no session has.
-func wrongPassphrase() (hmacauth.Passphrase, error) { return hmacauth.GeneratePassphrase(0) }
 
 // close ends everything.
 func (c *cluster) close() error {
