@@ -63,6 +63,7 @@ func (r *run) joinAt(ctx context.Context, address string, attempts *ratelimit.At
 	cfg := trust.JoinConfig{
 		Store: r.store, Passphrase: r.plan.passphrase, InsecureSkipFingerprint: r.plan.skipFingerprint,
 		Addresses: r.machine.Addresses, Services: r.machine.Services, Attempts: attempts,
+		Events: r.machine.Service.Events(),
 		Progress: func(p trust.Progress) {
 			if p.Retry != nil {
 				r.joinErr = r.at(address, p.Retry)
