@@ -16,22 +16,22 @@ import (
 //
 // Specification: docs/protocol.md, section "Session".
 type Session struct {
-	id         [16]byte
-	cfg        Config // without the passphrase
-	hooks      Hooks
-	passphrase func() hmacauth.Passphrase // in a closure, so that no printing of the struct can reach it
-	deadline   time.Time
-	closed     chan struct{} // closed when the session closes
-	ended      chan struct{} // closed when its last event is recorded
+	id       [16]byte
+	cfg      Config // without the passphrase
+	hooks    Hooks
+	deadline time.Time
+	closed   chan struct{} // closed when the session closes
+	ended    chan struct{} // closed when its last event is recorded
 
-	mu       sync.Mutex
-	cause    error // why the session closed; nil while it is open
-	graceEnd time.Time
-	timer    *time.Timer
-	order    uint64
-	wrong    map[Protocol]int64 // highest totals of wrong proofs
-	entries  map[OfferID]*entry
-	journal  *journal
+	mu         sync.Mutex
+	passphrase func() hmacauth.Passphrase // in a closure, so that no printing of the struct can reach it; forgotten at the end
+	cause      error                      // why the session closed; nil while it is open
+	graceEnd   time.Time
+	timer      *time.Timer
+	order      uint64
+	wrong      map[Protocol]int64 // highest totals of wrong proofs
+	entries    map[OfferID]*entry
+	journal    *journal
 }
 
 // New opens a session. Its deadline runs from now on, by a timer that Close stops; it starts no goroutine. New returns a
@@ -74,8 +74,13 @@ func New(cfg Config, hooks Hooks) (*Session, error) {
 // ID returns the session's random id.
 func (s *Session) ID() [16]byte { return s.id }
 
-// Passphrase returns the secret that joiners prove. It prints as redacted; show it with its method Reveal.
-func (s *Session) Passphrase() hmacauth.Passphrase { return s.passphrase() }
+// Passphrase returns the secret that joiners prove. It prints as redacted; show it with its method Reveal. Once the session has
+// Ended it is forgotten, and this is the zero Passphrase.
+func (s *Session) Passphrase() hmacauth.Passphrase {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.passphrase()
+}
 
 // Services returns a copy of what Config.Services requires; nil if that is nothing.
 func (s *Session) Services() map[string]string { return maps.Clone(s.cfg.Services) }
@@ -178,7 +183,11 @@ func (s *Session) end(now time.Time) {
 		return
 	}
 	s.journal.add(Event{Time: now, Kind: EventEnded, Cause: s.cause})
+	s.passphrase = func() hmacauth.Passphrase { return hmacauth.Passphrase{} }
 	close(s.ended)
+	if s.hooks.Ended != nil {
+		go s.hooks.Ended()
+	}
 }
 
 // String returns the session's id and whether it is open.

@@ -2,6 +2,8 @@ package trust
 
 import (
 	"context"
+	"time"
+	"weak"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
@@ -56,3 +58,31 @@ func (s *Service) Guests() int { return s.guests.Len() }
 
 // StrangersConnections is how many connections are in the bounded table of those that proved nothing which counts.
 func (s *Service) StrangersConnections() int { return s.strangers.Len() }
+
+// WatchHandshakes returns a function that says how many of the handshakes that are proved now, or have one of these ids, or their keys
+// or scalars, are still referenced.
+func (s *Service) WatchHandshakes(ids ...[16]byte) (alive func() int) {
+	var watched []func() bool
+	watch := func(h *handshake) {
+		whole, keys, proof := weak.Make(h), weak.Make(h.keys), weak.Make(h.proof)
+		watched = append(watched, func() bool { return whole.Value() != nil || keys.Value() != nil || proof.Value() != nil })
+	}
+	for _, id := range ids {
+		if h, ok := s.handshakes.find(time.Now(), s.limits.HandshakeLife, id); ok {
+			watch(h)
+		}
+	}
+	s.handshakes.mu.Lock()
+	defer s.handshakes.mu.Unlock()
+	for _, h := range s.handshakes.proved {
+		watch(h)
+	}
+	return func() (n int) {
+		for _, referenced := range watched {
+			if referenced() {
+				n++
+			}
+		}
+		return n
+	}
+}

@@ -100,6 +100,13 @@ func (t *handshakes) sweep() {
 	t.forgetConcluded()
 }
 
+// forget lets go of all keys and scalars that nobody needs: of joiners that are owed nothing, and of handshakes that have
+// not been proved for so long.
+func (t *handshakes) forget(now time.Time, life time.Duration) {
+	t.unproved.Expire(now, life)
+	t.sweep()
+}
+
 // forgetConcluded needs t.mu.
 func (t *handshakes) forgetConcluded() {
 	for id, h := range t.proved {

@@ -205,13 +205,13 @@ func TestInvitationsBesideASession(t *testing.T) {
 	_, err := newMachine(t, "micro03").accept(another)
 	require.NoError(t, err)
 	require.Empty(t, session1.Joiners(), "nobody is asked about it")
+	late := newMachine(t, "late")
+	cfg := late.joinConfig(session1, first)
 	session1.Close(nil)
 	_, err = newMachine(t, "micro02").accept(by)
 	require.NoError(t, err, "the end of the session is not that of the invitations")
 
 	// Without a session, who has a passphrase hears that none is open, and not that it is wrong.
-	late := newMachine(t, "late")
-	cfg := late.joinConfig(session1, first)
 	<-session1.Ended()
 	_, err = trust.Join(t.Context(), first.addr, cfg)
 	require.ErrorIs(t, err, trust.ErrNoSession)

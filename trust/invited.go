@@ -82,6 +82,7 @@ func (s *Service) enterInvited(id invitation.ID, hs *handshake) (*session.Sessio
 		},
 		Admitted: s.admitted,
 		Removed:  s.removed,
+		Ended:    s.ended,
 	})
 	if err != nil {
 		return nil, err

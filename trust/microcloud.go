@@ -43,13 +43,13 @@ type MicroCloudConfig struct {
 type MicroCloud struct {
 	service *Service
 	open    *session.Session
-	cfg     MicroCloudConfig        // without the passphrase
-	pass    func() microcloudSecret // in a closure, so that no printing of the struct can reach it
+	cfg     MicroCloudConfig // without the passphrase
 	own     ownIntent
 	heard   microcloudEchoes
 
 	mu     sync.Mutex
 	closed bool
+	pass   func() microcloudSecret // in a closure, so that no printing of the struct can reach it; forgotten at the end
 }
 
 // OpenMicroCloud lets joiners that speak MicroCloud-1.0 into the open session of this service, which offers both protocols then, each
@@ -82,7 +82,7 @@ func (s *Service) OpenMicroCloud(open *session.Session, cfg MicroCloudConfig) (*
 		return nil, ErrSessionOpen
 	}
 	s.mcInitiator = m
-	go m.follow()
+	go m.follow(m.pass().name(s.attempts))
 	s.emit(events.Admin, "session open for MicroCloud-1.0 too", events.Doing(events.PolicyChange), events.Session(open.ID()),
 		events.Protocol(microcloud.Version))
 	s.emit(events.TokenCreated, "passphrase made", events.Session(open.ID()), events.Protocol(microcloud.Version), events.Until(open.Deadline()))
@@ -118,15 +118,21 @@ func (s *Service) newMicroCloud(open *session.Session, cfg MicroCloudConfig) (*M
 	}, nil
 }
 
-// follow has the passphrase counted as one that nothing accepts when the session has ended.
-func (m *MicroCloud) follow() {
+// follow has the passphrase counted as one that nothing accepts when the session has closed.
+func (m *MicroCloud) follow(attempts [32]byte) {
 	<-m.open.Done()
-	attempts := m.service.attempts
-	attempts.Retire(m.pass().name(attempts))
+	m.service.attempts.Retire(attempts)
 }
 
-// Passphrase returns what joiners have to prove.
-func (m *MicroCloud) Passphrase() microcloud.Passphrase { return m.pass().passphrase }
+// forget lets go of the passphrase.
+func (m *MicroCloud) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pass = func() microcloudSecret { return microcloudSecret{} }
+}
+
+// Passphrase returns what joiners have to prove; the zero Passphrase once the session has Ended.
+func (m *MicroCloud) Passphrase() microcloud.Passphrase { return m.secret().passphrase }
 
 // Format writes for every verb of fmt which session this is a way into. What goes on inside is not read: it changes meanwhile.
 func (m *MicroCloud) Format(to fmt.State, _ rune) {
@@ -151,7 +157,11 @@ func (m *MicroCloud) takes() bool {
 	return !m.closed && m.open.Open()
 }
 
-func (m *MicroCloud) secret() microcloudSecret { return m.pass() }
+func (m *MicroCloud) secret() microcloudSecret {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pass()
+}
 
 func (m *MicroCloud) taken(http.Header) {}
 
@@ -162,7 +172,7 @@ func (m *MicroCloud) name() (string, bool) { return m.service.store.Identity().N
 // wrongProof ends this way in, and not the session, when the passphrase is used up: the other one has a passphrase of its own.
 func (m *MicroCloud) wrongProof(total int64, _ netip.Addr) {
 	m.open.WrongProof(session.MicroCloud, total)
-	if total >= int64(m.pass().budget) {
+	if total >= int64(m.secret().budget) {
 		m.Close()
 	}
 }
@@ -296,7 +306,7 @@ func (m *MicroCloud) sign() (header string, body []byte, err error) {
 		return "", nil, err
 	}
 	for {
-		key, err := m.service.deriver.NewKey(context.Background(), m.pass().passphrase)
+		key, err := m.service.deriver.NewKey(context.Background(), m.secret().passphrase)
 		if err == nil {
 			header = key.Sign(body)
 			m.heard.remember(header, body)

@@ -190,22 +190,37 @@ func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Sessio
 	if s.switching {
 		return nil, ErrRotating
 	}
-	opened, err := session.New(cfg, session.Hooks{Admit: s.admit, Admitted: s.admitted, Removed: s.removed, NameHolder: s.nameHolder})
+	opened, err := session.New(cfg, session.Hooks{
+		Admit: s.admit, Admitted: s.admitted, Removed: s.removed, NameHolder: s.nameHolder, Ended: s.ended,
+	})
 	if err != nil {
 		return nil, err
 	}
 	s.current = opened
 	s.handshakes.sweep()
-	go s.follow(ctx, opened)
+	go s.follow(ctx, opened, s.attempts.Name(opened.Passphrase().Secret().Tag))
 	s.sessionOpened(opened)
 	return opened, nil
 }
 
 // follow ends the session with its context, and says in the log how it ended.
-func (s *Service) follow(ctx context.Context, opened *session.Session) {
+func (s *Service) follow(ctx context.Context, opened *session.Session, attempts [32]byte) {
 	defer context.AfterFunc(ctx, func() { opened.Close(&session.StoppedError{Reason: "the initiator shut down"}) })()
 	s.followSession(opened)
-	s.attempts.Retire(s.attempts.Name(opened.Passphrase().Secret().Tag))
+	s.attempts.Retire(attempts)
+}
+
+// ended forgets the secrets of a session that has ended: the keys a while later, since a joiner whose last reply was lost asks for it
+// again.
+func (s *Service) ended() {
+	s.mu.Lock()
+	older := s.mcInitiator
+	s.mu.Unlock()
+	if older != nil && !takesProofs(older.open) {
+		older.forget()
+	}
+	memory := max(2*reconnectPatience, s.limits.HandshakeLife)
+	time.AfterFunc(memory, func() { s.handshakes.forget(time.Now(), memory) })
 }
 
 // admit makes the approved offer a member, durably.
