@@ -55,7 +55,7 @@
 //     notebook.go is what else a machine keeps beside it.
 //   - TLS: store_tls.go is what others call; tls.go and tls_peer.go make configurations, tls_authorize.go decides over a
 //     peer and tls_guest.go bounds those without a certificate; tls_middleware.go, tls_guard.go and tls_transport*.go apply
-//     that to requests and connections.
+//     that to requests and connections, and tls_pace.go makes handshakes wait for their turn.
 //
 // docs/trust-store.md has formats and rules.
 package certstore

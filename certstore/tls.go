@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -27,6 +28,10 @@ type ServerTLSConfig struct {
 	// Refused is told of each peer whose certificate was not accepted, with the reason, and must not block. The peer has shown
 	// the certificate and not proved its key. Nil: not.
 	Refused func(remote net.Addr, reason error)
+	// Turn, if set, is called before a handshake computes anything that costs, on connections of [Store.Guard], with the address
+	// of the peer, which may be anybody; it returns when it is this one's turn, and done is called when the connection goes on
+	// to wait for the peer. An error ends the handshake. The context ends with the connection. It is called from many goroutines.
+	Turn func(ctx context.Context, peer net.Addr) (done func(), err error)
 	// MinVersion may be tls.VersionTLS12 for old members' sake. Every other value, zero included, means TLS 1.3, which
 	// strangers must speak in any case.
 	MinVersion uint16
@@ -73,12 +78,16 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 		if !ok {
 			return own, nil
 		}
+		if err := guarded.pace.begin(hello.Context(), guarded.RemoteAddr(), cfg.Turn); err != nil {
+			return nil, err
+		}
 		guests := slices.Contains(members, http11) && cfg.Guests.expects(guarded, hello)
 		if guests {
 			own.ClientAuth = tls.RequestClientCert // a member shows its own as before; VerifyConnection decides
 			own.NextProtos = slices.Insert(slices.Clone(own.NextProtos), 0, http11)
 		}
 		own.VerifyConnection = func(state tls.ConnectionState) error {
+			guarded.pace.decided()
 			m, err := admitPeer(&state, current(), gates)
 			switch {
 			case m != nil:

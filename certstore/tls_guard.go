@@ -13,6 +13,7 @@ type guardedConn struct {
 	verdict atomic.Pointer[func() error]
 	host    atomic.Pointer[Guests] // whose server serves it; nil if nobody has said so
 	guest   atomic.Pointer[Guest]  // nil unless the peer is one
+	pace    pace
 }
 
 // readAhead is the most that is read at once while nobody knows yet whether the peer is a guest, in bytes.
@@ -46,7 +47,11 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	c.pace.yield()
 	n, err := c.Conn.Read(p)
+	if err == nil {
+		err = c.pace.again()
+	}
 	guest.count(n)
 	if errCheck := errors.Join(c.check(), guest.check()); errCheck != nil {
 		clear(p[:n])
@@ -60,12 +65,14 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 	if err := c.check(); err != nil {
 		return 0, err
 	}
+	c.pace.yield()
 	return c.Conn.Write(p)
 }
 
 // Close closes the connection, and tells of the end of a guest.
 func (c *guardedConn) Close() error {
 	err := c.Conn.Close()
+	c.pace.end()
 	if guest := c.guest.Load(); guest != nil {
 		guest.leave()
 	}

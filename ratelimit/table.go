@@ -10,10 +10,10 @@ import (
 // levels is how many nested blocks an entry is counted in.
 const levels = 3
 
-// Table holds a bounded number of unfinished things, such as handshakes. When it is full, the newcomer always gets in,
-// and the oldest entry of the largest block goes: of the largest IPv4 /24 or IPv6 /48, then within it of the largest
-// IPv6 /56 and /64 or IPv4 address. Whoever fills the table thereby evicts himself, and others only when every block has
-// as many entries as theirs.
+// Table holds a bounded number of unfinished things, such as handshakes. When it is full, the newcomer always gets in, and an
+// entry goes of whoever has had most: of the source that holds most now and added most lately, where the blocks around it count
+// as well, with a smaller weight; of equals, the oldest. Whoever fills the table thereby evicts himself, be it from one address or
+// from many, and neither somebody who comes once nor a room full of machines that come once each.
 //
 // All methods may be called from many goroutines at once. Evicting takes time linear in the bound: a few
 // microseconds for a thousand entries.
@@ -27,6 +27,7 @@ type Table[K comparable, V any] struct {
 	order   *list.List // of *tableEntry, oldest first
 	entries map[K]*list.Element
 	blocks  [levels]map[netip.Prefix]*tally
+	lately  lately
 }
 
 type tableEntry[K comparable, V any] struct {
@@ -34,6 +35,7 @@ type tableEntry[K comparable, V any] struct {
 	value  V
 	added  time.Duration
 	blocks [levels]*tally // shared with the other entries of each block
+	share  share          // the same over time
 }
 
 // tally counts the entries of one block.
@@ -44,7 +46,7 @@ type tally struct {
 
 // NewTable returns an empty table for limit entries. A limit below 1 counts as 1.
 func NewTable[K comparable, V any](limit int) *Table[K, V] {
-	t := &Table[K, V]{max: max(limit, 1), order: list.New(), entries: make(map[K]*list.Element)}
+	t := &Table[K, V]{max: max(limit, 1), order: list.New(), entries: make(map[K]*list.Element), lately: newLately(DefaultMaxSources)}
 	for i := range t.blocks {
 		t.blocks[i] = make(map[netip.Prefix]*tally)
 	}
@@ -60,6 +62,8 @@ func (t *Table[K, V]) Add(now time.Time, key K, source netip.Addr, v V) (evicted
 		evicted, ok = t.remove(el), true
 	}
 	e := &tableEntry[K, V]{key: key, value: v, added: t.clock.advance(now)}
+	e.share = t.lately.of(e.added, source)
+	e.share.count()
 	for i, p := range [levels]netip.Prefix{BlockOf(source), cut(source, 32, 56), sourceOf(source)} {
 		c := t.blocks[i][p]
 		if c == nil {
@@ -117,21 +121,19 @@ func (t *Table[K, V]) Len() int {
 	return len(t.entries)
 }
 
-// victim returns the entry that has to go: level by level, the largest block, and of equally large ones that of the
-// oldest entry.
+// victim returns the entry that has to go, which is not the newest.
 func (t *Table[K, V]) victim() *list.Element {
-	var chosen *list.Element
-	for level := range levels {
-		var largest *tally
-		for el := t.order.Front(); el != nil; el = el.Next() {
-			e := entryOf[K, V](el)
-			inside := level == 0 || e.blocks[level-1] == entryOf[K, V](chosen).blocks[level-1]
-			if inside && (largest == nil || e.blocks[level].n > largest.n) {
-				largest, chosen = e.blocks[level], el
-			}
+	chosen, most := t.order.Front(), -1.0
+	for el := t.order.Front(); el != t.order.Back(); el = el.Next() {
+		if score := entryOf[K, V](el).score(); score > most {
+			chosen, most = el, score
 		}
 	}
 	return chosen
+}
+
+func (e *tableEntry[K, V]) score() float64 {
+	return e.share.score() + float64(e.blocks[2].n) + float64(e.blocks[1].n+e.blocks[0].n)/blockWeight
 }
 
 func (t *Table[K, V]) remove(el *list.Element) V {

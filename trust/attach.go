@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -22,6 +21,8 @@ import (
 //   - Connections with that ALPN are served by the join handler alone, so that no handler of srv ever sees a stranger. The
 //     same holds for introductions, by which members that lost sight of each other prove themselves: another ALPN, another
 //     handler.
+//   - Connections over which nothing has been asked yet are bounded, and their handshakes computed in turns, by ConnContext and
+//     ConnState, which call what srv had there.
 //   - Deadlines for the TLS handshake and the request header are set where srv has none (10 s).
 //
 // With a role of [Config.MicroCloud], srv.Handler becomes a guard in front of the handler that srv has by then, and joiners of
@@ -41,7 +42,9 @@ func (s *Service) Attach(srv *http.Server) error {
 		NextProtos: []string{"h2", "http/1.1"},
 		Strangers:  map[string]func() bool{Protocol: s.openToStrangers, IntroduceProtocol: s.inCluster},
 		Refused:    s.presented,
+		Turn:       s.arrivals.turn,
 	}
+	s.arrivals.watch(srv)
 	if s.roles != (MicroCloudRoles{}) {
 		config.Guests = s.guardServer(srv)
 	}
@@ -100,8 +103,8 @@ type connKey struct{}
 // full, the oldest of the largest source block that has not proved itself is closed for the newcomer.
 func (s *Service) serveStranger(inner *http.Server, conn *tls.Conn) {
 	c := &strangerConn{Conn: conn, closed: make(chan struct{})}
-	ap, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
-	if evicted, full := s.strangers.Add(time.Now(), c, ap.Addr(), c); full {
+	s.arrivals.leave(conn)
+	if evicted, full := s.strangers.Add(time.Now(), c, addressOf(conn.RemoteAddr()), c); full {
 		evicted.Close()
 	}
 	defer s.strangers.Remove(c)

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"net/netip"
 	"time"
 	"weak"
 
@@ -85,4 +86,22 @@ func (s *Service) WatchHandshakes(ids ...[16]byte) (alive func() int) {
 		}
 		return n
 	}
+}
+
+// Arrivals is how many connections are counted over which nothing has been asked yet.
+func (s *Service) Arrivals() int { return s.arrivals.waiting.Len() }
+
+// WaitForTurns is how many handshakes wait for their turn.
+func (s *Service) WaitForTurns() int { return s.arrivals.turns.Waiting() }
+
+// TakeTurns takes all turns that there are, until the functions that it returns are called.
+func (s *Service) TakeTurns(ctx context.Context) (done []func()) {
+	for range turnsAtOnce() {
+		one, err := s.arrivals.turns.Wait(ctx, time.Now(), netip.Addr{})
+		if err != nil {
+			panic(err)
+		}
+		done = append(done, one)
+	}
+	return done
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -67,9 +66,8 @@ func (s *Service) guarded() bool {
 
 // enterGuest counts a guest's connection, in a table like that of strangers on the join protocol, and sets its deadline.
 func (s *Service) enterGuest(c *certstore.Guest) {
-	ap, _ := netip.ParseAddrPort(c.Addr().String())
 	timer := time.AfterFunc(s.limits.HandshakeLife, func() { c.Close() })
-	if evicted, full := s.guests.Add(time.Now(), c, ap.Addr(), guest{c, timer}); full {
+	if evicted, full := s.guests.Add(time.Now(), c, addressOf(c.Addr()), guest{c, timer}); full {
 		evicted.timer.Stop()
 		evicted.Close()
 	}

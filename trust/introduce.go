@@ -27,6 +27,7 @@ const (
 	maxIntroductionBytes = 256 << 10 // bytes of them
 	maxIntroduceBody     = 384 << 10 // bytes of a body
 	statementsPerRequest = 16        // verifying so many costs as much of the admission as a request
+	bytesPerRequest      = 16 << 10  // and so does reading so many bytes
 )
 
 type introduceRequest struct {
@@ -57,10 +58,20 @@ func (s *Service) inCluster() bool {
 func introduceGates() []gate {
 	return []gate{
 		{"size", (*Service).gateSize},
-		{"limits", (*Service).gateLimits},
+		{"limits", (*Service).gateLargeLimits},
 		{"peer", (*Service).gatePeer},
 		{"body", (*Service).gateBody},
 	}
+}
+
+// gateLargeLimits counts a large body as the requests that would have cost as much.
+func (s *Service) gateLargeLimits(x *exchange) error {
+	for range 1 + x.r.ContentLength/bytesPerRequest {
+		if err := s.gateLimits(x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // introduceHandler is all that a connection with the ALPN of introductions reaches.

@@ -159,6 +159,24 @@ func TestFormerMemberIsShownItsRemoval(t *testing.T) {
 	require.False(t, p.a.store.Snapshot().Trusts(former.Fingerprint()))
 }
 
+// TestLargeIntroductionsCostMore: reading and decoding the largest body costs as much of the admission as the two dozen requests
+// that would have kept the machine busy for as long.
+func TestLargeIntroductionsCostMore(t *testing.T) {
+	p := newPair(t)
+	slow := ratelimit.Rate{Events: 1, Per: 3600e9, Burst: 60}
+	for _, row := range []struct{ size, admitted int }{{1 << 10, 60}, {maxIntroduceBody, 2}} {
+		s, err := NewService(Config{Store: p.a.store, Admission: ratelimit.AdmissionConfig{Source: slow}})
+		require.NoError(t, err)
+		body, admitted := bytes.Repeat([]byte(" "), row.size), 0
+		for range 70 {
+			if w := introduced(s, newIdentity(t, "stranger"), http.MethodPost, introducePath, body); w.Code != http.StatusTooManyRequests {
+				admitted++
+			}
+		}
+		require.Equal(t, row.admitted, admitted, "%d bytes", row.size)
+	}
+}
+
 // TestFormerMemberPaysForVerifying: who can make chains that hold together pays for each 16 statements as for a request.
 func TestFormerMemberPaysForVerifying(t *testing.T) {
 	p := newPair(t)

@@ -19,6 +19,9 @@ type Limits struct {
 	// Connections is how many connections of strangers are kept open, chosen as for Handshakes; those in the older format are
 	// counted apart. Default 256.
 	Connections int
+	// Arrivals is how many connections are kept open over which nothing has been asked yet, be it that their TLS handshake is not
+	// complete, be it that they say nothing, members' own included; chosen as for Handshakes. Default 512.
+	Arrivals int
 	// PollTime is the longest that a result request waits for news. Default 20 s, which is also the most: it stays below
 	// the write timeouts that servers usually set.
 	PollTime time.Duration
@@ -36,7 +39,7 @@ const (
 )
 
 func (l Limits) withDefaults() (Limits, error) {
-	if l.Body < 0 || l.RequestTime < 0 || l.HandshakeLife < 0 || l.Handshakes < 0 || l.Connections < 0 || l.PollTime < 0 {
+	if l.Body < 0 || l.RequestTime < 0 || l.HandshakeLife < 0 || l.Handshakes < 0 || l.Connections < 0 || l.Arrivals < 0 || l.PollTime < 0 {
 		return Limits{}, fmt.Errorf("%w: a limit is negative; zero means the default", ErrConfig)
 	}
 	if l.Body > maxRequestBody || l.PollTime > maxPollTime {
@@ -47,6 +50,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	orDefault(&l.HandshakeLife, 30*time.Second)
 	orDefault(&l.Handshakes, 1024)
 	orDefault(&l.Connections, 256)
+	orDefault(&l.Arrivals, 512)
 	orDefault(&l.PollTime, maxPollTime)
 	return l, nil
 }

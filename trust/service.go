@@ -86,6 +86,7 @@ type Service struct {
 	selectors  [32]byte // a key for the ids of the sessions that selectors name
 	handshakes handshakes
 	strangers  *ratelimit.Table[*strangerConn, *strangerConn]
+	arrivals   arrivals
 
 	roles    MicroCloudRoles
 	deriver  *microcloud.Deriver // for what is received and what is sent, so that its limits hold for both
@@ -162,6 +163,7 @@ func NewService(cfg Config) (*Service, error) {
 		selectors:   selectors,
 		handshakes:  newHandshakes(limits.Handshakes),
 		strangers:   ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
+		arrivals:    newArrivals(limits),
 
 		roles:    cfg.MicroCloud,
 		deriver:  deriver,

@@ -3,7 +3,7 @@
 // machines join meanwhile. It prints a table: how many of them joined, how long that took, what the daemon held and spent.
 //
 //	go run ./internal/abuse                 all attacks from all sources, ten minutes at most
-//	go run ./internal/abuse -short          the same, a minute at most
+//	go run ./internal/abuse -short          each attack for a second from one kind of sources, a minute at most
 //	go run ./internal/abuse -sources many proofs hellos
 //
 // It needs Linux (/proc, and all of 127.0.0.0/8). Everything stays on loopback: no other address is ever dialled. Each
@@ -25,6 +25,7 @@ import (
 type options struct {
 	attacks []string
 	sources []string
+	short   bool          // each attack from one kind of sources in turn; times are not judged
 	each    time.Duration // how long each attack lasts
 	cadence time.Duration // from the begin of one honest join to that of the next
 }
@@ -56,14 +57,14 @@ func main() {
 
 func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("abuse", flag.ContinueOnError)
-	short := flags.Bool("short", false, "each attack for about a second")
+	short := flags.Bool("short", false, "each attack for a second, from one kind of sources; all is judged but the time that joins take")
 	sources := flags.String("sources", strings.Join(sourceModes(), ","), "where attacks come from, separated by commas")
 	each := flags.Duration("each", 12*time.Second, "how long each attack lasts")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
 	o := options{attacks: flags.Args(), sources: strings.Split(*sources, ","), each: *each, cadence: 200 * time.Millisecond}
-	if *short {
+	if o.short = *short; o.short {
 		o.each, o.cadence = time.Second, 100*time.Millisecond
 	}
 	if len(o.attacks) == 0 {

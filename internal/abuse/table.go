@@ -24,8 +24,8 @@ func printHead(out io.Writer, o options, base figures) {
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|")
 }
 
-// printRow prints a line and returns how many aims it misses.
-func printRow(out io.Writer, r row, base figures, argon2 bool) (missed int) {
+// printRow prints a line and returns how many aims it misses. A short run judges no times; Argon2id takes more memory than the aim.
+func printRow(out io.Writer, r row, base figures, short, argon2 bool) (missed int) {
 	fmt.Fprintf(out, "| %s | %s | %d of %d | %v | %v | %.0f | %.2f | %d MiB | %d |\n", r.attack, r.sources, r.joined, r.joins,
 		round(r.median), round(r.p99), float64(r.units)/r.each.Seconds(), float64(r.spent)/float64(base.handshake), r.peak>>20, r.guesses)
 	miss := func(is bool, format string, args ...any) {
@@ -35,7 +35,7 @@ func printRow(out io.Writer, r row, base figures, argon2 bool) (missed int) {
 		}
 	}
 	miss(r.joined < r.joins, "%d joins failed: %v", r.joins-r.joined, r.failures)
-	miss(r.p99 > aimTime, "99 of 100 joins took up to %v", round(r.p99))
+	miss(r.p99 > aimTime && !short, "99 of 100 joins took up to %v", round(r.p99))
 	miss(r.peak > aimMemory && !argon2, "the server held %d MiB", r.peak>>20)
 	miss(!r.open, "the session ended")
 	return missed

@@ -1,0 +1,89 @@
+package certstore
+
+import (
+	"context"
+	"net"
+	"sync"
+)
+
+// pace makes a handshake compute in its turn only. The turn ends when the connection goes on to wait for the peer, and what
+// arrives then needs another one, until the peer has been decided about.
+type pace struct {
+	mu     sync.Mutex
+	turn   func(context.Context, net.Addr) (func(), error)
+	peer   net.Addr
+	ctx    context.Context // ends when the connection is closed
+	cancel context.CancelFunc
+	done   func() // of the turn that is held
+	closed bool
+}
+
+// begin says that a handshake has begun, and waits for its first turn.
+func (p *pace) begin(ctx context.Context, peer net.Addr, turn func(context.Context, net.Addr) (func(), error)) error {
+	if turn == nil {
+		return nil
+	}
+	p.mu.Lock()
+	if p.closed || p.cancel != nil {
+		p.mu.Unlock()
+		return net.ErrClosed
+	}
+	p.turn, p.peer = turn, peer
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	p.mu.Unlock()
+	return p.again()
+}
+
+// again waits for the next turn, if the handshake is one that has to.
+func (p *pace) again() error {
+	p.mu.Lock()
+	turn := p.turn
+	p.mu.Unlock()
+	if turn == nil {
+		return nil
+	}
+	done, err := turn(p.ctx, p.peer)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.done = done
+	}
+	p.mu.Unlock()
+	if closed {
+		done()
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// decided says that no further turn is needed. The one that is held goes on: the peer's signature is verified in it.
+func (p *pace) decided() {
+	p.mu.Lock()
+	p.turn = nil
+	p.mu.Unlock()
+}
+
+// yield ends the turn that is held.
+func (p *pace) yield() {
+	p.mu.Lock()
+	done := p.done
+	p.done = nil
+	p.mu.Unlock()
+	if done != nil {
+		done()
+	}
+}
+
+// end is yield for good.
+func (p *pace) end() {
+	p.mu.Lock()
+	p.closed = true
+	if p.cancel != nil {
+		p.cancel()
+	}
+	p.mu.Unlock()
+	p.yield()
+}

@@ -1,0 +1,118 @@
+package certstore_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/microtrust/microtrust/certstore"
+)
+
+// queue counts the turns that handshakes take.
+type queue struct {
+	mu     sync.Mutex
+	taken  int
+	held   int
+	most   int
+	refuse error
+}
+
+func (q *queue) turn(_ context.Context, peer net.Addr) (done func(), err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if host, _, err := net.SplitHostPort(peer.String()); err != nil || host != "127.0.0.1" {
+		return nil, errors.New("not the peer's address")
+	}
+	if q.refuse != nil && q.taken > 0 {
+		return nil, q.refuse
+	}
+	q.taken++
+	q.held++
+	q.most = max(q.most, q.held)
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.held--
+	}, nil
+}
+
+func (q *queue) counts() (taken, held, most int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.taken, q.held, q.most
+}
+
+// TestHandshakeTakesTurns: at least one turn for what the hello costs and one for what the client's certificate costs, never two at
+// once, and none is held while the server waits for its peer.
+func TestHandshakeTakesTurns(t *testing.T) {
+	server, member := mintIdentity(t, "micro01"), mintIdentity(t, "micro02")
+	for name, client := range map[string]*tls.Config{
+		"as usual":                      presenting("", member.TLSCertificate()),
+		"with a certificate unheard of": presenting("", mintIdentity(t, "micro03").TLSCertificate()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := &queue{}
+			config := certstore.ServerTLS(server, always(snapshotOf(server, member)), certstore.ServerTLSConfig{Turn: q.turn})
+			_, _ = visit(t, &certstore.Guests{}, config, client, func(conn *tls.Conn) error {
+				if err := conn.Handshake(); err != nil {
+					return err
+				}
+				return echo(conn)
+			}, func(conn *tls.Conn) error {
+				if err := conn.Handshake(); err != nil {
+					return err
+				}
+				require.Eventually(t, func() bool { _, held, _ := q.counts(); return held == 0 }, 20*time.Second, time.Millisecond)
+				return call(conn)
+			})
+			taken, held, most := q.counts()
+			require.GreaterOrEqual(t, taken, 2)
+			require.Zero(t, held)
+			require.Equal(t, 1, most)
+		})
+	}
+}
+
+// TestHandshakeIsRefusedItsTurn: the first and any later one; and no turn is asked for outside of Guard, or after the handshake.
+func TestHandshakeIsRefusedItsTurn(t *testing.T) {
+	server, member := mintIdentity(t, "micro01"), mintIdentity(t, "micro02")
+	q := &queue{refuse: errors.New("too many")}
+	config := certstore.ServerTLS(server, always(snapshotOf(server, member)), certstore.ServerTLSConfig{Turn: q.turn})
+	handshake := func(conn *tls.Conn) error { return conn.Handshake() }
+	serverErr, _ := visit(t, &certstore.Guests{}, config, presenting("", member.TLSCertificate()), handshake, call)
+	require.ErrorIs(t, serverErr, q.refuse)
+	taken, held, _ := q.counts()
+	require.Equal(t, 1, taken)
+	require.Zero(t, held)
+	serverErr, clientErr := visit(t, &certstore.Guests{}, config, presenting("", member.TLSCertificate()), handshake, call)
+	require.ErrorIs(t, serverErr, q.refuse)
+	require.Error(t, clientErr)
+}
+
+// TestWaitForATurnEndsWithTheConnection: whoever closes the connection does not have to wait for its turn.
+func TestWaitForATurnEndsWithTheConnection(t *testing.T) {
+	server, member := mintIdentity(t, "micro01"), mintIdentity(t, "micro02")
+	waiting := make(chan struct{})
+	config := certstore.ServerTLS(server, always(snapshotOf(server, member)), certstore.ServerTLSConfig{
+		Turn: func(ctx context.Context, _ net.Addr) (func(), error) {
+			close(waiting)
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		},
+	})
+	serverErr, clientErr := visit(t, &certstore.Guests{}, config, presenting("", member.TLSCertificate()), func(conn *tls.Conn) error {
+		go func() {
+			<-waiting
+			conn.NetConn().Close()
+		}()
+		return conn.Handshake()
+	}, call)
+	require.ErrorIs(t, serverErr, context.Canceled)
+	require.Error(t, clientErr)
+}

@@ -1,0 +1,82 @@
+package trust
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/microtrust/microtrust/ratelimit"
+)
+
+// arrivals is what stands between a connection and its first request: whoever connects is nobody yet, and a TLS handshake costs a
+// server a signature. Connections that have asked nothing are bounded, and what they make the server compute is computed in turns,
+// so that a crowd waits for itself. See docs/protocol.md, section "Limits".
+type arrivals struct {
+	waiting  *ratelimit.Table[net.Conn, net.Conn]
+	turns    *ratelimit.Turns
+	patience time.Duration // that a handshake has for its turn
+}
+
+func newArrivals(l Limits) arrivals {
+	return arrivals{
+		waiting:  ratelimit.NewTable[net.Conn, net.Conn](l.Arrivals),
+		turns:    ratelimit.NewTurns(turnsAtOnce(), l.Arrivals),
+		patience: l.RequestTime,
+	}
+}
+
+// turnsAtOnce leaves a processor to everybody else, who may be members, where there is more than one.
+func turnsAtOnce() int { return max(1, runtime.GOMAXPROCS(0)-1) }
+
+// watch counts the connections of a server, from when they are accepted until something is asked over them.
+func (a *arrivals) watch(srv *http.Server) {
+	before, state := srv.ConnContext, srv.ConnState
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		a.enter(c)
+		if before != nil {
+			ctx = before(ctx, c)
+		}
+		return ctx
+	}
+	srv.ConnState = func(c net.Conn, s http.ConnState) {
+		if s != http.StateNew {
+			a.leave(c)
+		}
+		if state != nil {
+			state(c, s)
+		}
+	}
+}
+
+func (a *arrivals) enter(c net.Conn) {
+	if evicted, full := a.waiting.Add(time.Now(), c, addressOf(c.RemoteAddr()), c); full {
+		_ = beneath(evicted).Close() // and not TLS's farewell, for which a handshake under way would be waited for
+	}
+}
+
+func (a *arrivals) leave(c net.Conn) { a.waiting.Remove(c) }
+
+// turn waits until a handshake with this peer may compute.
+func (a *arrivals) turn(ctx context.Context, peer net.Addr) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, a.patience)
+	defer cancel()
+	return a.turns.Wait(ctx, time.Now(), addressOf(peer))
+}
+
+// beneath returns what a TLS connection runs over.
+func beneath(c net.Conn) net.Conn {
+	if secure, ok := c.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return c
+}
+
+// addressOf returns the address that limits are counted for; the zero address where there is none, which is a source too.
+func addressOf(a net.Addr) netip.Addr {
+	ap, _ := netip.ParseAddrPort(a.String())
+	return ap.Addr()
+}

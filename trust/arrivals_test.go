@@ -1,0 +1,116 @@
+package trust_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
+	"github.com/stretchr/testify/require"
+)
+
+// connectFrom connects from one of the many addresses that loopback has, and says nothing.
+func connectFrom(t *testing.T, source string, to *machine) net.Conn {
+	t.Helper()
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	conn, err := dialer.Dial("tcp", to.addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// isClosed waits until the other side has closed a connection over which nothing comes.
+func isClosed(t *testing.T, conn net.Conn) {
+	t.Helper()
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	_, err := conn.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+}
+
+// TestArrivalsStayWithinTheLimit: of a crowd that connects and asks nothing, be it before TLS or after it, the oldest go. Who
+// came from elsewhere keeps its place, and so does who has asked something.
+func TestArrivalsStayWithinTheLimit(t *testing.T) {
+	for name, crowd := range map[string]func(t *testing.T, n int, id *certstore.Identity, to *machine) net.Conn{
+		"one address": func(t *testing.T, _ int, _ *certstore.Identity, to *machine) net.Conn {
+			return connectFrom(t, "127.66.0.1", to)
+		},
+		"an address each": func(t *testing.T, n int, _ *certstore.Identity, to *machine) net.Conn {
+			return connectFrom(t, fmt.Sprintf("127.66.0.%d", n+1), to)
+		},
+		"members that say nothing": func(t *testing.T, _ int, id *certstore.Identity, to *machine) net.Conn {
+			conn := connectFrom(t, "127.66.0.1", to)
+			require.NoError(t, tls.Client(conn, strangerTLS(id, "http/1.1")).Handshake())
+			return conn
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := generous()
+			cfg.Limits.Arrivals = 8
+			first, s, id := flooded(t, cfg, session.Config{Policy: func(session.Offer) session.Decision { return session.Accept }})
+			second := light(t, "micro02", certstore.NewMemoryBackend())
+			_, err := trust.Join(t.Context(), first.addr, second.joinConfig(s, first))
+			require.NoError(t, err)
+			asked := rawFrom(t, "127.66.0.1", id, first, s.Passphrase())
+			asked.begin()
+			before := tls.Client(connectFrom(t, "127.0.0.2", first), strangerTLS(second.store.Identity(), "http/1.1"))
+			require.Eventually(t, func() bool { return first.svc.Arrivals() == 1 }, 20*time.Second, time.Millisecond)
+			var all []net.Conn
+			for n := range 40 {
+				all = append(all, crowd(t, n, second.store.Identity(), first))
+				require.Eventually(t, func() bool { return first.svc.Arrivals() == min(n+2, 8) }, 20*time.Second, time.Millisecond)
+			}
+			for _, conn := range all[:40-7] {
+				isClosed(t, conn)
+			}
+			require.NoError(t, before.Handshake())
+			_, err = io.WriteString(before, "GET /1.0 HTTP/1.1\r\nHost: micro01\r\n\r\n")
+			require.NoError(t, err)
+			_, err = before.Read(make([]byte, 1))
+			require.NoError(t, err)
+			require.Equal(t, 7, first.svc.Arrivals(), "it has asked something")
+			require.Equal(t, http.StatusOK, asked.send(asked.helloMessage("")).status)
+		})
+	}
+}
+
+// TestHandshakesWaitForTheirTurn: while all turns are taken nobody's handshake is computed, and afterwards everybody's.
+func TestHandshakesWaitForTheirTurn(t *testing.T) {
+	first, _, id := flooded(t, generous(), session.Config{})
+	done := first.svc.TakeTurns(t.Context())
+	shaken := make(chan error, 9)
+	for n := range 9 {
+		conn := tls.Client(connectFrom(t, fmt.Sprintf("127.66.0.%d", n+1), first), strangerTLS(id, trust.Protocol))
+		go func() { shaken <- conn.Handshake() }()
+		require.Eventually(t, func() bool { return first.svc.WaitForTurns() == n+1 }, 20*time.Second, time.Millisecond)
+	}
+	require.Empty(t, shaken)
+	for _, end := range done {
+		end()
+	}
+	for range 9 {
+		require.NoError(t, <-shaken)
+	}
+}
+
+// TestHandshakeGivesUpItsTurn: one that waits longer than a request may take is ended, and so is one whose peer is gone.
+func TestHandshakeGivesUpItsTurn(t *testing.T) {
+	cfg := generous()
+	cfg.Limits.RequestTime = 300 * time.Millisecond
+	first, _, id := flooded(t, cfg, session.Config{})
+	first.svc.TakeTurns(t.Context())
+	conn := connectFrom(t, "127.0.0.1", first)
+	err := tls.Client(conn, strangerTLS(id, trust.Protocol)).HandshakeContext(t.Context())
+	require.Error(t, err)
+	require.False(t, errors.Is(err, context.Canceled))
+	require.Eventually(t, func() bool { return first.svc.WaitForTurns() == 0 && first.svc.Arrivals() == 0 }, 20*time.Second, time.Millisecond)
+}
