@@ -29,7 +29,9 @@ func (c *cluster) checkJoin(m *Machine, res trust.Result, err error) {
 	first := c.machines[0]
 	_, in := m.Store.Cluster()
 	switch {
-	case err == nil && res.Initiator.Fingerprint != first.id.Fingerprint():
+	case errors.Is(err, session.ErrDenied):
+		c.fail("%s hears a decision that nobody made: %w", m.Name, err)
+	case err == nil && (res.Initiator.Fingerprint != first.id.Fingerprint() || res.Initiator.Name != first.Name):
 		c.fail("%s joined, and takes %v for the initiator", m.Name, res.Initiator)
 	case err == nil && !(first.knows(m) && m.knows(first) && m.knows(m)):
 		c.fail("%s joined, and the two sides do not agree on who they are", m.Name)
@@ -46,15 +48,17 @@ func (c *cluster) checkJoin(m *Machine, res trust.Result, err error) {
 // checkMembers finds members that nobody let in.
 func (c *cluster) checkMembers() {
 	c.mu.Lock()
-	may := map[certstore.Fingerprint]bool{c.machines[0].id.Fingerprint(): true, c.machines[2].id.Fingerprint(): true}
-	for fp := range c.approved {
-		may[fp] = true
+	may := map[certstore.Fingerprint]string{}
+	for _, m := range c.machines {
+		if fp := m.id.Fingerprint(); m != c.machines[1] || c.approved[fp] {
+			may[fp] = m.Name
+		}
 	}
 	c.mu.Unlock()
 	for _, m := range c.machines {
 		for member := range m.Store.Snapshot().Members() {
-			if !may[member.Fingerprint] {
-				c.fail("%s trusts %s, whom nobody let in", m.Name, member.Name)
+			if may[member.Fingerprint] != member.Name {
+				c.fail("%s trusts %s, whom nobody let in under that name", m.Name, member.Name)
 			}
 		}
 	}

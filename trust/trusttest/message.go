@@ -49,13 +49,15 @@ func altered(m message, how int) message {
 	case 0:
 		m.body = change(m.body, "approved", "pending")
 	case 1:
-		m.body = change(m.body, "pending", "approved")
+		m.body = change(m.body, `"name":"m`, `"name":"x`) // a machine of Run is another one
 	case 2: // a digit of the last hexadecimal number or word of base64
 		if i := bytes.LastIndexAny(m.body, "0123456789"); i >= 0 {
 			m.body[i] = '0' + (m.body[i]-'0'+1)%10
 		}
-	case 3:
-		m.body = change(m.body, `{`, `{"ext":{},`)
+	case 3: // forged; to a request, nothing is added that means anything
+		if m.body = change(m.body, `{`, `{"ext":{},`); m.status != 0 {
+			m.body = []byte(`{"state":"refused","code":"denied","reason":"forged"}`)
+		}
 	case 4: // the last digit of the MAC
 		if digits, last := []byte(m.mac), len(m.mac)-1; last >= 0 {
 			digits[last] = "10"[min(digits[last]-'0', 1)]

@@ -53,6 +53,16 @@ func TestFindings(t *testing.T) {
 			fate m3 m1 1 message-reflect server 2 0 0s
 			fate m3 m1 2 message-repeat server 1 0 0s
 			fate m3 m1 3 message-drop client 3 0 0s`,
+		"somebody with all keys forges a refusal": `
+			stolen
+			fate m2 m1 0 message-alter client 2 3 0s
+			fate m3 m1 0 message-alter client 2 3 0s`,
+		"somebody with all keys says that machines are others": `
+			stolen
+			unpinned
+			fate m2 m1 0 message-alter server 1 1 0s
+			fate m2 m1 1 message-alter client 1 1 0s
+			fate m3 m1 0 message-alter server 1 1 0s`,
 		"somebody with certificates of his own is in the middle": `
 			unpinned
 			fate m2 m1 0 middle server 0 0 0s
