@@ -31,6 +31,25 @@ func newMachine(t require.TestingT, dir string, peer *certstore.Identity) {
 	require.NoError(t, s.Close())
 }
 
+// newWeakMachine is newMachine of one without rights, in a cluster that another machine began.
+func newWeakMachine(t testing.TB, dir string) {
+	admin, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: "admin", Algorithm: certstore.Ed25519})
+	require.NoError(t, err)
+	first := openMemory(t, admin)
+	require.NoError(t, first.Bootstrap(t.Context()))
+	id, err := certstore.LoadOrCreateIdentity(dir, edwards)
+	require.NoError(t, err)
+	weak := request(id)
+	weak.Rights = certstore.NoRights
+	_, err = first.Admit(t.Context(), weak)
+	require.NoError(t, err)
+	s, err := certstore.Open(dir, id)
+	require.NoError(t, err)
+	_, err = s.Adopt(t.Context(), adoption(first))
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+}
+
 // keyTexts returns the base64 of every private key in a directory, by file.
 func keyTexts(t require.TestingT, dir string) map[string]string {
 	found := make(map[string]string)
@@ -102,9 +121,19 @@ func dirs(t require.TestingT, dir string) string {
 
 // TestRotationCrashesAnywhere stops a rotation after each change of the disk, and the opening after that after a few more.
 func TestRotationCrashesAnywhere(t *testing.T) {
-	peer := people(t, 2)[1]
 	master := t.TempDir()
-	newMachine(t, master, peer)
+	newMachine(t, master, people(t, 2)[1])
+	rotationCrashesAnywhere(t, master, "m0 m1", "10.0.0.1:9443")
+}
+
+// TestRotationWithoutRightsCrashesAnywhere: who may not remove another key needs the former one until its removal is stored.
+func TestRotationWithoutRightsCrashesAnywhere(t *testing.T) {
+	master := t.TempDir()
+	newWeakMachine(t, master)
+	rotationCrashesAnywhere(t, master, "admin m0", "10.0.0.2:9443")
+}
+
+func rotationCrashesAnywhere(t *testing.T, master, members, address string) {
 	first, err := certstore.LoadIdentity(master, nil)
 	require.NoError(t, err)
 	firstKey := keyTexts(t, master)[filepath.Join(master, "identity", "key.pem")]
@@ -141,10 +170,10 @@ func TestRotationCrashesAnywhere(t *testing.T) {
 		}
 		require.Equal(t, certstore.RotationNone, s.Rotation())
 		require.True(t, s.Snapshot().Gone(first.KeyID()))
-		require.Equal(t, "m0 m1", names(s.Snapshot()))
+		require.Equal(t, members, names(s.Snapshot()))
 		m, ok := s.Snapshot().ByKey(s.Identity().KeyID())
 		require.True(t, ok)
-		require.Equal(t, []string{"10.0.0.1:9443"}, m.Addresses)
+		require.Equal(t, []string{address}, m.Addresses)
 		require.Equal(t, "identity", dirs(t, dir))
 		require.False(t, holdsKey(t, dir, firstKey))
 		require.NoError(t, s.Close())

@@ -143,20 +143,11 @@ func TestRotationKeepsWhatTheMachineIs(t *testing.T) {
 
 // A key without the right to admit hands over once. After a crash the same hand-over counts, and no second one is issued.
 func TestRotationWithoutRights(t *testing.T) {
-	admin, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: "admin", Algorithm: certstore.Ed25519})
-	require.NoError(t, err)
-	first := openMemory(t, admin)
-	require.NoError(t, first.Bootstrap(t.Context()))
 	dir := t.TempDir()
-	id, err := certstore.LoadOrCreateIdentity(dir, edwards)
-	require.NoError(t, err)
-	weak := request(id)
-	weak.Rights = certstore.NoRights
-	_, err = first.Admit(t.Context(), weak)
+	newWeakMachine(t, dir)
+	id, err := certstore.LoadIdentity(dir, nil)
 	require.NoError(t, err)
 	s := opened(t, dir, id)
-	_, err = s.Adopt(t.Context(), adoption(first))
-	require.NoError(t, err)
 
 	require.NoError(t, s.Rotate(t.Context()))
 	n := len(s.Statements())
