@@ -189,7 +189,9 @@ func (w *world) repliesToHello(r *run) (all []action) {
 		}
 		for _, part := range w.parts(own) {
 			changed := base.value
-			part.value(&changed)
+			if part.value(&changed); changed == base.value {
+				continue
+			}
 			all = append(all, w.replyToHello(r, base.name+" with "+part.name, changed, "", false))
 		}
 	}

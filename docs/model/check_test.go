@@ -81,10 +81,10 @@ func (w *world) accepted(h *handshake, endpoint string, c hmacauth.Credentials, 
 		w.violated("a reply without a code")
 		return
 	}
-	w.delivered(h, a)
+	state := w.delivered(h, a)
 	reply := &message{label: fmt.Sprintf("reply %d of %s", len(h.replies)+1, h.label), mac: mac, body: a.body}
 	if h.insider != nil {
-		h.history = append(h.history, endpoint)
+		h.history = append(h.history, endpoint+": "+state)
 		if h.status == "proved" {
 			h.turn++
 		}
@@ -115,7 +115,7 @@ func (w *world) accepted(h *handshake, endpoint string, c hmacauth.Credentials, 
 	default:
 		reply.of = h.by.sent[n]
 		h.turn, h.last, h.replies = n, reply, append(h.replies, reply)
-		h.history = append(h.history, reply.of.label)
+		h.history = append(h.history, reply.of.label+": "+state)
 	}
 }
 
@@ -137,13 +137,15 @@ func (w *world) agree(h *handshake, t *try) bool {
 		bytes.Equal(h.request, t.request) && bytes.Equal(h.raw, t.raw)
 }
 
-// delivered checks that the member set is given to who was approved.
-func (w *world) delivered(h *handshake, a answer) {
+// delivered checks that the member set is given to who was approved, and returns where the joiner stands (docs/protocol.md,
+// "Outcomes").
+func (w *world) delivered(h *handshake, a answer) string {
 	var outcome struct{ State string }
 	_ = json.Unmarshal(a.body, &outcome)
 	if outcome.State == "approved" && !slices.Contains(h.at.approved, h.cert) {
 		w.violated("%s gave the member set to %s, who was not approved", h.at.name, h.cert)
 	}
+	return outcome.State
 }
 
 // answerTo replies to a joiner's signed request, and judges whether it may believe that: the initiator whose certificate it was

@@ -21,7 +21,8 @@ type explorer struct {
 	steps   int      // of all worlds, replies that change nothing included
 	attack  []string // the steps of the first attack
 	broken  string   // what it breaks
-	longest int
+	longest int      // way to a state, in steps
+	joined  bool     // a state with a finished join was reached
 }
 
 // job is what is left to be tried in a state: the actions from a number on.
@@ -84,6 +85,7 @@ func (e *explorer) follow(w *world, at job) {
 				return
 			}
 			e.seen[next] = true
+			e.joined = e.joined || slices.ContainsFunc(w.runs, func(r *run) bool { return r.done && r.err == nil })
 			at, moved = job{append(slices.Clone(at.path), all[n].name), 0}, true
 			w.steps = at.path
 			e.longest = max(e.longest, len(at.path))

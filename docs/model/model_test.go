@@ -24,7 +24,8 @@ type scenario struct {
 	giveUp       bool     // people at the joiners may give up
 	extensions   bool     // the attacker extends what he passes on
 	faithful     bool     // he passes on, repeats, holds back and redirects, and changes nothing
-	states       int      // at least
+	states       int      // that must be reached at least
+	joins        bool     // and one of them with a finished join
 }
 
 type initiatorPlan struct{ name, secret string }
@@ -46,29 +47,29 @@ func scenarios(level int) []scenario {
 	all := []scenario{
 		{
 			name: "middle", initiators: []initiatorPlan{a}, joiners: []joinerPlan{b}, certificates: []string{"e"},
-			secrets: []string{old}, approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 3 + more, direct: true,
+			secrets: []string{old}, approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 3 + more, direct: true, states: 109, joins: true,
 		},
 		{
 			name: "keys", initiators: []initiatorPlan{a}, joiners: []joinerPlan{b}, certificates: []string{"a", "b", "e"},
-			approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 3 + more, extensions: full, giveUp: full,
+			approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 3 + more, extensions: full, giveUp: full, states: 175, joins: true,
 		},
 		{
 			name: "insider", initiators: []initiatorPlan{a}, joiners: []joinerPlan{{"b", "b", right, "a"}}, certificates: []string{"e"},
-			secrets: []string{right}, approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 2 + more, direct: true,
+			secrets: []string{right}, approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 2 + more, direct: true, states: 220, joins: true,
 		},
 		{
 			name: "roles", initiators: []initiatorPlan{a}, joiners: []joinerPlan{{"a", "a", right, ""}}, certificates: []string{"a", "b"},
-			approve: []string{"a", "b"}, handshakes: 1 + more, tries: 1, requests: 2 + more, faithful: !full, giveUp: full, direct: true,
+			approve: []string{"a", "b"}, handshakes: 1 + more, tries: 1, requests: 2 + more, faithful: !full, giveUp: full, direct: true, states: 8,
 		},
 		{
 			name: "twice", initiators: []initiatorPlan{a}, joiners: []joinerPlan{b, {"b again", "b", right, ""}}, certificates: []string{"a", "b"},
-			approve: []string{"b"}, handshakes: 2, tries: 1, requests: 1 + more, faithful: true, giveUp: level > 1,
+			approve: []string{"b"}, handshakes: 2, tries: 1, requests: 1 + more, faithful: true, giveUp: level > 1, states: 285,
 		},
 	}
 	if full {
 		all = append(all, scenario{
 			name: "two initiators", initiators: []initiatorPlan{a, {"c", right}}, joiners: []joinerPlan{b}, certificates: []string{"a", "b", "c"},
-			approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 1 + more, faithful: true,
+			approve: []string{"b"}, handshakes: 1 + more, tries: 1, requests: 1 + more, faithful: true, states: 249,
 		})
 	}
 	return all
@@ -91,9 +92,8 @@ func TestNoAttack(t *testing.T) {
 			if e.broken != "" {
 				t.Fatalf("an attack: %s\n  %s", e.broken, strings.Join(e.attack, "\n  "))
 			}
-			if len(e.seen) < plan.states {
-				t.Fatalf("fewer states than %d", plan.states)
-			}
+			require.GreaterOrEqual(t, len(e.seen), plan.states, "states")
+			require.Equal(t, plan.joins, e.joined, "a join was finished")
 		})
 	}
 }
