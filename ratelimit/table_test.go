@@ -52,6 +52,29 @@ func TestTableEvictsFromTheLargestBlock(t *testing.T) {
 	}
 }
 
+// TestTableKeepsWhoComesOnce: a room full of machines of one network keeps its places, though a thousand networks fill the table with
+// less than one entry each.
+func TestTableKeepsWhoComesOnce(t *testing.T) {
+	table, now := ratelimit.NewTable[int, int](64), start()
+	n := 0
+	crowd := func(entries int) {
+		for range entries {
+			n++
+			table.Add(now, n, netip.AddrFrom4([4]byte{10, byte(n % 1000 >> 8), byte(n % 1000), 1}), n)
+		}
+	}
+	crowd(5000)
+	for machine := range 20 {
+		table.Add(now, -1-machine, netip.AddrFrom4([4]byte{192, 0, 2, byte(machine)}), 0)
+		crowd(100)
+	}
+	for machine := range 20 {
+		_, ok := table.Get(-1 - machine)
+		require.True(t, ok, "machine %d", machine)
+	}
+	require.Equal(t, 64, table.Len())
+}
+
 func TestTableKeysAreReplaced(t *testing.T) {
 	table, now := ratelimit.NewTable[string, int](2), start()
 	table.Add(now, "a", sourceNo(1), 1)
