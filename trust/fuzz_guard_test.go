@@ -216,10 +216,16 @@ func (h *olderHall) stop(t testing.TB, by *certstore.Identity, body []byte) {
 	x.r = request(http.MethodPut, x.endpoint, "", body, shown(by, "http/1.1"))
 	w := httptest.NewRecorder()
 	x.w = w
-	known := h.mc.knows(by.Fingerprint())
+	serving := h.svc.couriers.of(by.Fingerprint())
+	known := len(serving) > 0
 	before := h.session.Joiners()
 	h.svc.serveMicroCloud(x, h.mc, nil)
 	refused := envelope(t, w)
+	for _, c := range serving {
+		if refused == nil {
+			<-c.done // it has nothing to tell whoever left
+		}
+	}
 	reason, err := microcloudwire.ParseStop(body)
 	require.Equal(t, known && err == nil && len(body) <= microcloudwire.MaxBody, refused == nil, "%v", refused)
 	for i, j := range h.session.Joiners() {
