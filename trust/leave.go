@@ -58,6 +58,9 @@ func (s *Service) tellOfRemoval(ctx context.Context, news []*certstore.Statement
 		others++
 		all.Go(func() {
 			err := s.tell(ctx, m.Name, news)
+			if strangers(err) { // whatever broke this off may have been the removal itself, told by another way: ask again
+				err = s.tell(ctx, m.Name, news)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil || errors.Is(err, ErrRemoved) {
