@@ -31,7 +31,9 @@ func (s *Service) Run(ctx context.Context) error {
 		s.events.Flush()
 	}()
 	for snapshot := range s.store.Watch(ctx) {
-		s.told = s.tellChanges(s.told, snapshot)
+		now := s.replica.now()
+		s.tellChanges(s.told, now)
+		s.told = now
 		d.follow(snapshot)
 	}
 	return context.Cause(ctx)

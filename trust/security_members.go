@@ -1,35 +1,42 @@
 package trust
 
 import (
+	"crypto/sha256"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/metrics"
 )
 
-// tellChanges tells who became a member, or is none any more, between two snapshots. What this machine did itself was told when it
-// did it, except for a removal and the founding of a cluster, which are calls of the store. It returns now.
-func (s *Service) tellChanges(before, now *certstore.Snapshot) (told *certstore.Snapshot) {
+// tellChanges tells who became a member, or is none any more, between two sets. What this machine did itself was told when it
+// did it, except for a removal and the founding of a cluster, which are calls of the store.
+func (s *Service) tellChanges(then, here *ledger) {
+	before, now := then.snapshot, here.snapshot
 	own := s.store.Identity().KeyID()
 	if before.Cluster().IsZero() && !now.Cluster().IsZero() {
-		if me, ok := now.ByKey(own); ok && me.AdmittedBy == own {
-			s.emit(events.Admin, "cluster founded", events.Doing(events.ClusterBootstrap), events.Subject(me.Name), events.Fingerprint(me.Fingerprint))
+		me, ok := now.ByKey(own)
+		if !ok || me.AdmittedBy != own {
+			return // it joined, and who else is in the cluster is no change
 		}
-		return now // who else is in it is no change
+		s.emit(events.Admin, "cluster founded", events.Doing(events.ClusterBootstrap), events.Subject(me.Name), events.Fingerprint(me.Fingerprint))
 	}
+	var gone []*certstore.Member
 	for m := range before.Members() {
-		if _, still := now.ByKey(m.Key); still {
-			continue
+		if _, still := now.ByKey(m.Key); !still {
+			gone = append(gone, m)
 		}
+	}
+	for _, m := range append(gone, passedBy(then, here)...) {
 		if holder, err := now.ByName(m.Name); err == nil && ancestry(now, holder.Key, m.Key) {
 			continue // a key was replaced by another of the same machine
 		}
 		if m.Key == own && s.leaving.Load() {
 			continue
 		}
-		s.goneFrom(before, m)
+		s.goneFrom(then, here, m)
 	}
 	for m := range now.Members() {
 		if _, known := before.ByKey(m.Key); known || m.AdmittedBy == own {
@@ -45,29 +52,56 @@ func (s *Service) tellChanges(before, now *certstore.Snapshot) (told *certstore.
 		}
 		s.emit(events.Admin, "member admitted by another one", about...)
 	}
-	return now
+}
+
+// passedBy returns who was admitted and removed between two sets, so that neither snapshot has them: what the admission says.
+func passedBy(then, here *ledger) (gone []*certstore.Member) {
+	news := here.since(then)
+	for _, st := range news {
+		in, ok := st.Admit()
+		if !ok || then.snapshot.Gone(in.Subject) || removalOf(news, in.Subject) == nil {
+			continue
+		}
+		_, was := then.snapshot.ByKey(in.Subject)
+		_, is := here.snapshot.ByKey(in.Subject)
+		again := slices.ContainsFunc(gone, func(m *certstore.Member) bool { return m.Key == in.Subject })
+		if !was && !is && !again {
+			gone = append(gone, &certstore.Member{Name: in.Name, Key: in.Subject, Fingerprint: sha256.Sum256(in.Certificate)})
+		}
+	}
+	return gone
+}
+
+// removalOf returns a statement that removes a key, or nil.
+func removalOf(statements []*certstore.Statement, key certstore.KeyID) *certstore.Statement {
+	for _, st := range statements {
+		if removal, ok := st.Remove(); ok && removal.Target == key {
+			return st
+		}
+	}
+	return nil
 }
 
 // goneFrom tells how somebody who was a member ceased to be one: by itself, by another one, or because of what happened to whoever
 // let it in.
-func (s *Service) goneFrom(before *certstore.Snapshot, m *certstore.Member) {
+func (s *Service) goneFrom(then, here *ledger, m *certstore.Member) {
 	about := []events.Field{events.Subject(m.Name), events.Fingerprint(m.Fingerprint)}
-	for _, st := range s.store.Statements() {
-		removal, ok := st.Remove()
-		if !ok || removal.Target != m.Key {
-			continue
-		}
-		if ancestry(before, m.Key, st.Issuer()) {
-			s.emit(events.Admin, "member left", append(about, events.Doing(events.ClusterLeave))...)
-			return
-		}
-		if by, ok := before.ByKey(st.Issuer()); ok {
-			about = append(about, events.By(by.Name))
-		}
-		s.emit(events.Admin, "member removed", append(about, events.Doing(events.ClusterRemove))...)
+	removal := removalOf(here.statements, m.Key)
+	if removal == nil {
+		s.emit(events.Admin, "member fell with whoever let it in", append(about, events.Doing(events.ClusterRemove))...)
 		return
 	}
-	s.emit(events.Admin, "member fell with whoever let it in", append(about, events.Doing(events.ClusterRemove))...)
+	if ancestry(then.snapshot, m.Key, removal.Issuer()) || ancestry(here.snapshot, m.Key, removal.Issuer()) {
+		s.emit(events.Admin, "member left", append(about, events.Doing(events.ClusterLeave))...)
+		return
+	}
+	for _, known := range []*ledger{then, here} {
+		if by, ok := known.snapshot.ByKey(removal.Issuer()); ok {
+			about = append(about, events.By(by.Name))
+			break
+		}
+	}
+	s.emit(events.Admin, "member removed", append(about, events.Doing(events.ClusterRemove))...)
 }
 
 // ancestry reports whether two keys are of one machine.

@@ -354,7 +354,8 @@ func sceneMembers(t *testing.T) *stage {
 	s := onStage(t, generous())
 	s.run()
 	second := newMachine(t, "micro02").serve(generous())
-	_, err := trust.Join(t.Context(), s.addr, second.joinConfig(s.open(session.Config{}), s.machine))
+	open := s.open(session.Config{})
+	_, err := trust.Join(t.Context(), s.addr, second.joinConfig(open, s.machine))
 	require.NoError(t, err)
 	status, _ := second.post("micro01", "{")
 	require.Equal(t, http.StatusBadRequest, status)
@@ -372,6 +373,15 @@ func sceneMembers(t *testing.T) *stage {
 	require.NoError(t, err)
 	s.has(events.Admin, "action", "cluster_remove", "subject", "micro02", "by", "micro01")
 	require.Len(t, s.log.withAction(t, "cluster_join"), 1, "what this machine did itself is told once")
+
+	s.stop() // who comes and goes between two looks is told as well
+	third := newMachine(t, "micro03")
+	_, err = trust.Join(t.Context(), s.addr, third.joinConfig(open, s.machine))
+	require.NoError(t, err)
+	_, err = s.store.Remove(t.Context(), certstore.RemoveRequest{Key: third.store.Identity().KeyID(), Keep: certstore.KeepNone})
+	require.NoError(t, err)
+	s.run()
+	s.has(events.Admin, "action", "cluster_remove", "subject", "micro03", "by", "micro01", "fingerprint", third.store.Identity().Fingerprint().String())
 	return s
 }
 

@@ -66,7 +66,7 @@ type Service struct {
 	events   *events.Log
 	metrics  metrics.Sink
 	greeted  greeted
-	told     *certstore.Snapshot // of which the security log has told what changed; Run's own
+	told     *ledger // of which the security log has told what changed; Run's own
 	limits   Limits
 	sync     time.Duration
 	replica  *replica
@@ -146,7 +146,6 @@ func NewService(cfg Config) (*Service, error) {
 		log:      cfg.Logger,
 		events:   cfg.Events,
 		metrics:  metrics.Bounded(cfg.Metrics),
-		told:     cfg.Store.Snapshot(),
 		limits:   limits,
 		sync:     cfg.Sync,
 		replica:  newReplica(cfg.Store),
@@ -170,6 +169,7 @@ func NewService(cfg Config) (*Service, error) {
 		guests:   ratelimit.NewTable[*certstore.Guest, guest](limits.Connections),
 		couriers: couriers{all: map[session.OfferID]*courier{}},
 	}
+	s.told = s.replica.now()
 	s.watchGauges()
 	return s, nil
 }
