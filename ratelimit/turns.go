@@ -10,7 +10,8 @@ import (
 
 // Turns decides who is served next when more want to be served than there are processors: of those who wait, the one whose source
 // and block have had the fewest turns lately, and of equals the one who has waited longest. A crowd thereby waits for itself, and
-// a newcomer for hardly anybody. All methods may be called from many goroutines at once.
+// a newcomer for hardly anybody. Every other turn goes to whoever has waited longest, so that nobody waits for ever, be there ever
+// so many newcomers. All methods may be called from many goroutines at once.
 //
 // Specification: docs/protocol.md, section "Limits".
 type Turns struct {
@@ -20,6 +21,7 @@ type Turns struct {
 	clock   clock
 	free    int
 	waiting []*waiter // in the order in which they came
+	oldest  bool      // whether the next turn is for the first of them
 	lately  lately
 }
 
@@ -79,15 +81,24 @@ func (t *Turns) next() {
 		t.free++
 		return
 	}
+	due := 0
+	if !t.oldest {
+		due = t.best()
+	}
+	t.oldest = !t.oldest
+	w := t.drop(due)
+	w.share.count()
+	w.turn <- nil
+}
+
+func (t *Turns) best() int {
 	best := 0
 	for i, w := range t.waiting {
 		if w.share.score() < t.waiting[best].share.score() {
 			best = i
 		}
 	}
-	w := t.drop(best)
-	w.share.count()
-	w.turn <- nil
+	return best
 }
 
 func (t *Turns) worst() int {

@@ -87,6 +87,44 @@ func TestTurnsOfEqualsGoInOrder(t *testing.T) {
 	})
 }
 
+// TestTurnsComeToEverybody: who has had a turn gets another one, however many come all the time of whose kind nobody has had any.
+func TestTurnsComeToEverybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := ratelimit.NewTurns(1, 100)
+		type holder struct {
+			source netip.Addr
+			done   func()
+		}
+		held := make(chan holder, 1)
+		wait := func(source netip.Addr) {
+			go func() {
+				if done, err := turns.Wait(t.Context(), time.Now(), source); err == nil {
+					held <- holder{source, done}
+				}
+			}()
+			synctest.Wait()
+		}
+		stranger := func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0: 0x20, 4: byte(i >> 8), 5: byte(i)}) }
+		known := addr(t, "203.0.113.99")
+		wait(known)
+		for i := range 10 {
+			wait(stranger(i))
+		}
+		(<-held).done()
+		wait(known)
+		for i := range 40 {
+			wait(stranger(10 + i))
+			synctest.Wait()
+			now := <-held
+			now.done()
+			if now.source == known {
+				return
+			}
+		}
+		t.Fatal("40 who came later were served before")
+	})
+}
+
 // TestTurnsRefuseACrowd: when too many wait, one of those goes who had most, and never the newcomer who had nothing.
 func TestTurnsRefuseACrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
