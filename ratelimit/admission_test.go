@@ -310,3 +310,19 @@ func TestAdmissionRateHoldsInEveryWindow(t *testing.T) {
 		}
 	})
 }
+
+// TestAdmissionSlowRatesHaveTheirBurst: whoever is alone gets a good part of what may come at once, also where less grows back within
+// the time that is remembered than one request; and what is left for newcomers is left.
+func TestAdmissionSlowRatesHaveTheirBurst(t *testing.T) {
+	for _, per := range []time.Duration{time.Second, time.Minute, 24 * time.Hour} {
+		rate := ratelimit.Rate{Events: 1, Per: per, Burst: 20}
+		a, now := admission(t, ratelimit.AdmissionConfig{Block: rate, Total: rate}), start()
+		got := 0
+		for a.Admit(now, addr(t, "192.0.2.1")) == nil {
+			got++
+		}
+		require.GreaterOrEqual(t, got, 8, per)
+		require.Less(t, got, 20, per)
+		require.NoError(t, a.Admit(now, addr(t, "203.0.113.1")), per)
+	}
+}

@@ -120,8 +120,8 @@ func (b *bucket) inUse(now time.Duration) float64 {
 // have had who takes more. The third power makes the difference fine where thousands share a bucket; who has a bucket to itself
 // can use all of its rate. A score counts permits of about the last [halfTime].
 func (b *bucket) fair(now time.Duration, score float64) time.Duration {
-	whole := 4 * float64(halfTime/b.rate.interval()) // twice what one could have had at most
-	need := float64(b.rate.Burst) * math.Cbrt(score/max(whole, 1))
+	whole := 4*float64(halfTime)/float64(b.rate.interval()) + 2*float64(b.rate.Burst) // twice what one could have had at most
+	need := float64(b.rate.Burst) * math.Cbrt(score/whole)
 	lacks := need - (float64(b.rate.Burst) - b.inUse(now))
 	return time.Duration(lacks * float64(b.rate.interval()))
 }
