@@ -55,6 +55,7 @@ func TestBites(t *testing.T) {
 				}
 			}()
 		}},
+		{"trust.MemberPath is not mounted", "does not exchange with", func(*trusttest.Machine, *http.Server, *http.ServeMux, *trust.Service) {}},
 		{"strangers get in", "got an answer that is not the refusal", func(m *trusttest.Machine, srv *http.Server, mux *http.ServeMux, svc *trust.Service) {
 			members(mux, svc)
 			srv.TLSConfig = &tls.Config{

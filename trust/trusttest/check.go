@@ -84,28 +84,38 @@ func (c *cluster) checkProofs() {
 // agreeTime is how long it may take until all members have the same set, on a good network.
 const agreeTime = 10 * time.Minute
 
-// checkAgreement waits until all machines trust the same set, which is all of them.
+// checkAgreement waits until all machines trust the same set, which is all of them, and each exchanges with each.
 func (c *cluster) checkAgreement() {
 	synctest.Wait()
-	for waited := time.Duration(0); !c.agree(); waited += time.Second {
+	for waited := time.Duration(0); ; waited += time.Second {
+		err := c.agree()
+		if err == nil {
+			return
+		}
 		if waited > agreeTime {
-			for _, m := range c.machines {
-				c.fail("the sets do not become the same: %s has %d members", m.Name, m.Store.Snapshot().Len())
-			}
+			c.fail("the machines do not come to agree: %w", err)
 			return
 		}
 		c.network.pause(time.Second, nil)
 	}
 }
 
-func (c *cluster) agree() bool {
+// agree returns nil, or what is still missing. Introductions can bring sets together without the exchange, so that is tried too.
+func (c *cluster) agree() error {
 	digest := c.machines[0].Store.Snapshot().Digest()
 	for _, m := range c.machines {
 		if snapshot := m.Store.Snapshot(); snapshot.Len() != len(c.machines) || snapshot.Digest() != digest {
-			return false
+			return fmt.Errorf("the sets do not become the same: %s has %d members", m.Name, snapshot.Len())
 		}
 	}
-	return true
+	for _, m := range c.machines {
+		for _, other := range m.service.Reach(m.ctx) {
+			if other.State != trust.MemberInStep {
+				return fmt.Errorf("%s does not exchange with %s: %v", m.Name, other.Member.Name, other.Err)
+			}
+		}
+	}
+	return nil
 }
 
 // checkStrangers lets somebody who is no member, and does not know the passphrase, try to get in everywhere.

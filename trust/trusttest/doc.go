@@ -16,7 +16,7 @@
 //
 // [Run] makes a cluster for each schedule, lets machines join while the schedule is under way, ends the faults, and lets those
 // join again that failed. In the end it has checked that nobody is a member without the passphrase and an approval, that both
-// sides and all stores agree, that a stranger reached no handler, that an honest join succeeds once the network is good again,
+// sides and all stores agree and the members exchange with each other, that a stranger reached no handler, that an honest join succeeds once the network is good again,
 // and that no wrong proof was counted against an honest machine unless somebody ended its TLS.
 //
 // A [Schedule] comes from a seed ([Random]), from bytes that a fuzzer makes ([Decode]), or from the text that a failed run

@@ -40,7 +40,7 @@ func (n *Network) connect(ctx context.Context, from, to string, near net.Conn, r
 	if !n.together(ctx, l) {
 		return syscall.ETIMEDOUT
 	}
-	source := netip.AddrPortFrom(l.from.address.Addr(), 40000)
+	source := l.from.source()
 	if l.fate.Fault >= Middle {
 		source = netip.MustParseAddrPort("192.0.2.254:40000")
 	}

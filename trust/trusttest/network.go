@@ -123,10 +123,11 @@ func (n *Network) Dialer(from string) certstore.DialFunc {
 			n.mu.Unlock()
 			return nil, &net.OpError{Op: "dial", Net: "memory", Err: syscall.ENETUNREACH}
 		}
-		to := n.machines[i]
+		to, source := n.machines[i], n.host(from).source()
 		n.mu.Unlock()
-		near, far := newConn(tcpAddr(n.source(from)), tcpAddr(to.address))
-		if err := n.connect(ctx, from, to.name, far, func(ctx context.Context, source netip.AddrPort) (net.Conn, error) { return n.reach(ctx, to, source) }); err != nil {
+		near, far := newConn(tcpAddr(source), tcpAddr(to.address))
+		reach := func(ctx context.Context, source netip.AddrPort) (net.Conn, error) { return n.reach(ctx, to, source) }
+		if err := n.connect(ctx, from, to.name, far, reach); err != nil {
 			return nil, &net.OpError{Op: "dial", Net: "memory", Err: err}
 		}
 		return near, nil
@@ -162,12 +163,8 @@ func (n *Network) Front(from, to, target string) (string, error) {
 	return ln.Addr().String(), nil
 }
 
-// source returns the address that a machine's next connection comes from.
-func (n *Network) source(from string) netip.AddrPort {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return netip.AddrPortFrom(n.host(from).address.Addr(), 40000)
-}
+// source returns the address that the machine's connections come from.
+func (h *host) source() netip.AddrPort { return netip.AddrPortFrom(h.address.Addr(), 40000) }
 
 // reach opens a connection to where a machine listens.
 func (n *Network) reach(ctx context.Context, to *host, source netip.AddrPort) (net.Conn, error) {
