@@ -38,11 +38,11 @@ const (
 	TokenDelete
 	// TokenReuse: a used, revoked or expired invitation was presented, or a message of a handshake was replayed.
 	TokenReuse
-	// PasswordChanged: a certificate was issued, renewed or rotated.
+	// PasswordChanged: this machine, or another member, has a new key and certificate.
 	PasswordChanged
 	// Admin: something that changes who is trusted; see [Action].
 	Admin
-	// AuthzFail: a proved joiner, or a member, asked for what it may not have.
+	// AuthzFail: a joiner with a right proof asked for what it may not have.
 	AuthzFail
 	// SessionCreated: a trust session began.
 	SessionCreated
@@ -144,7 +144,7 @@ const (
 	ClusterJoin                        // a machine became a member
 	ClusterLeave                       // a member removed itself
 	ClusterRemove                      // a member was removed
-	PolicyChange                       // what is accepted, or what a member may do, changed
+	PolicyChange                       // an older format is accepted
 	actionEnd
 )
 

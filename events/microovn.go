@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// NewMicroOVNHandler returns a handler that gives next the records of a [Log] with the fields that MicroOVN's security events have and no
-// others: security, category, event, and as far as they apply node, service, action, subject, source, session, outcome and reason. MicroOVN knows the
-// categories AUTHN, AUTHZ and SYS: the other three become SYS. What else a record says goes into its message, as key=value. Records that are no
-// security events pass unchanged.
+// NewMicroOVNHandler returns a handler that gives next the records of a [Log] with the fields that MicroOVN's security events
+// have and no others: security, category, event, and as far as they apply node, service, action, subject, source, session,
+// outcome and reason. MicroOVN knows the categories AUTHN, AUTHZ and SYS: the other three become SYS. What else a record says
+// goes into its message, as key=value. Records that are no security events pass unchanged.
 //
 //	logger := slog.New(events.NewMicroOVNHandler(handler))
 //	svc, err := trust.NewService(trust.Config{Store: store, Logger: logger})

@@ -53,7 +53,7 @@ func (a *arrivals) watch(srv *http.Server) {
 }
 
 func (a *arrivals) enter(c net.Conn) {
-	if evicted, full := a.waiting.Add(time.Now(), c, addressOf(c.RemoteAddr()), c); full {
+	if evicted, full := a.waiting.Add(time.Now(), c, addressOf(c.RemoteAddr().String()), c); full {
 		_ = beneath(evicted).Close() // and not TLS's farewell, for which a handshake under way would be waited for
 	}
 }
@@ -64,7 +64,7 @@ func (a *arrivals) leave(c net.Conn) { a.waiting.Remove(c) }
 func (a *arrivals) turn(ctx context.Context, peer net.Addr) (done func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.patience)
 	defer cancel()
-	return a.turns.Wait(ctx, time.Now(), addressOf(peer))
+	return a.turns.Wait(ctx, time.Now(), addressOf(peer.String()))
 }
 
 // beneath returns what a TLS connection runs over.
@@ -75,8 +75,9 @@ func beneath(c net.Conn) net.Conn {
 	return c
 }
 
-// addressOf returns the address that limits are counted for; the zero address where there is none, which is a source too.
-func addressOf(a net.Addr) netip.Addr {
-	ap, _ := netip.ParseAddrPort(a.String())
+// addressOf returns the address that limits are counted for, of a peer's host:port; the zero address where there is none, which is a
+// source too.
+func addressOf(peer string) netip.Addr {
+	ap, _ := netip.ParseAddrPort(peer)
 	return ap.Addr()
 }

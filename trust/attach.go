@@ -104,7 +104,7 @@ type connKey struct{}
 func (s *Service) serveStranger(inner *http.Server, conn *tls.Conn) {
 	c := &strangerConn{Conn: conn, closed: make(chan struct{})}
 	s.arrivals.leave(conn)
-	if evicted, full := s.strangers.Add(time.Now(), c, addressOf(conn.RemoteAddr()), c); full {
+	if evicted, full := s.strangers.Add(time.Now(), c, addressOf(conn.RemoteAddr().String()), c); full {
 		evicted.Close()
 	}
 	defer s.strangers.Remove(c)

@@ -67,7 +67,7 @@ func (s *Service) guarded() bool {
 // enterGuest counts a guest's connection, in a table like that of strangers on the join protocol, and sets its deadline.
 func (s *Service) enterGuest(c *certstore.Guest) {
 	timer := time.AfterFunc(s.limits.HandshakeLife, func() { c.Close() })
-	if evicted, full := s.guests.Add(time.Now(), c, addressOf(c.Addr()), guest{c, timer}); full {
+	if evicted, full := s.guests.Add(time.Now(), c, addressOf(c.Addr().String()), guest{c, timer}); full {
 		evicted.timer.Stop()
 		evicted.Close()
 	}
@@ -91,7 +91,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	endpoint := microcloudEndpoint(r)
 	role := s.microcloudRole()
 	conn, _ := r.Context().Value(guardedKey{}).(net.Conn)
-	visitor, visits := certstore.GuestOf(conn) // it stays one, also when it is a member by now: nothing would end its connection when it is removed
+	// it stays one, also when it is a member by now: nothing would end its connection when it is removed
+	visitor, visits := certstore.GuestOf(conn)
 	m, err := s.store.Snapshot().Authorize(r.TLS, time.Now())
 	if err == nil && !visits && !(role != nil && endpoint != "" && endpoint != microcloudwire.NamePath && role.knows(m.Fingerprint)) {
 		g.next.ServeHTTP(w, r)
@@ -100,7 +101,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close") // each request of a guest has a connection of its own, so none outlives its reason
 	// also for a body that nobody here reads: net/http reads what is left of it after the reply
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.limits.RequestTime))
-	x := &exchange{w: w, r: r, endpoint: endpoint, now: time.Now(), source: sourceOf(r)}
+	x := &exchange{w: w, r: r, endpoint: endpoint, now: time.Now(), source: addressOf(r.RemoteAddr)}
 	if endpoint == "" || role == nil || err != nil && !visits {
 		s.refused(x, "endpoint", errRefuse)
 		writeEnvelope(w, errRefuse)

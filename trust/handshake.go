@@ -162,7 +162,8 @@ func (h *handshake) setOffer(id session.OfferID) {
 	h.offer = id
 }
 
-// conclude keeps the outcome that ends the join for this joiner, and reports whether it is the first. The set that it got stays, for it may ask for a page again.
+// conclude keeps the outcome that ends the join for this joiner, and reports whether it is the first. The set that it got
+// stays, for it may ask for a page again.
 func (h *handshake) conclude(o outcome) (first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func (s *Service) joinHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		endpoint, ours := strings.CutPrefix(r.URL.Path, pathPrefix)
 		fn, signed := answer[endpoint]
-		x := &exchange{w: w, r: r, endpoint: endpoint, protocol: Protocol, now: time.Now(), source: sourceOf(r)}
+		x := &exchange{w: w, r: r, endpoint: endpoint, protocol: Protocol, now: time.Now(), source: addressOf(r.RemoteAddr)}
 		switch {
 		case r.Method != http.MethodPost || !ours:
 			s.refuseFor(x, "endpoint", errRefuse)
@@ -46,12 +45,6 @@ func (s *Service) joinHandler() http.Handler {
 			s.refuseFor(x, "endpoint", errRefuse)
 		}
 	})
-}
-
-// sourceOf returns the address that limits are counted for; the zero address where there is none, which is a source too.
-func sourceOf(r *http.Request) netip.Addr {
-	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return ap.Addr()
 }
 
 // serveHello begins a handshake. An unknown or locked secret gets a share like any other, from a random secret.

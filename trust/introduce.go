@@ -77,7 +77,7 @@ func (s *Service) gateLargeLimits(x *exchange) error {
 // introduceHandler is all that a connection with the ALPN of introductions reaches.
 func (s *Service) introduceHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{w: w, r: r, endpoint: "introduce", protocol: IntroduceProtocol, now: time.Now(), source: sourceOf(r)}
+		x := &exchange{w: w, r: r, endpoint: "introduce", protocol: IntroduceProtocol, now: time.Now(), source: addressOf(r.RemoteAddr)}
 		if r.Method != http.MethodPost || r.URL.Path != introducePath {
 			s.refuseFor(x, "endpoint", errRefuse)
 			return

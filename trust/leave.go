@@ -11,8 +11,9 @@ import (
 )
 
 // Leave takes this machine out of its cluster: its removal is stored, told to every member that can be reached within
-// 15 seconds (Config.Overlap, if that is less), and then the private key is destroyed. Whom it admitted stays. An identity that the library does not keep on disk is the caller's to
-// destroy. Nothing can be undone by then: to come back, the machine joins with a new identity and an empty store.
+// 15 seconds (Config.Overlap, if that is less), and then the private key is destroyed. Whom it admitted stays. An identity
+// that the library does not keep on disk is the caller's to destroy. Nothing can be undone by then: to come back, the machine
+// joins with a new identity and an empty store.
 //
 // Errors: [ErrSessionOpen]; those of certstore.Store.Leave, with ErrLastMember if nobody else is there; [ErrNotTold] if no
 // other member has heard it: the removal is stored, the key is still there, and Leave can be called again.

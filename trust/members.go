@@ -37,9 +37,10 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no member", http.StatusForbidden)
 		return
 	}
-	s.authenticated(member, sourceOf(r))
+	source := addressOf(r.RemoteAddr)
+	s.authenticated(member, source)
 	if !s.serving.enter(member.Key) {
-		s.emit(events.RateLimitExceeded, "a member with too many exchanges at once", events.Subject(member.Name), events.Source(sourceOf(r)))
+		s.emit(events.RateLimitExceeded, "a member with too many exchanges at once", events.Subject(member.Name), events.Source(source))
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many exchanges at the same time", http.StatusTooManyRequests)
 		return
@@ -59,7 +60,7 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.metrics.Add(metrics.Exchanges, "refused", 1)
 		s.emit(events.InputValidationFail, "exchange with a member failed",
-			events.Subject(member.Name), events.Source(sourceOf(r)), events.Rule("exchange"), events.Cause(err))
+			events.Subject(member.Name), events.Source(source), events.Rule("exchange"), events.Cause(err))
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

@@ -191,10 +191,7 @@ func (s *Service) countJoin(state, code string) {
 
 // presented tells of a peer that TLS did not let in. What it showed is not proved yet.
 func (s *Service) presented(remote net.Addr, err error) {
-	about := []events.Field{}
-	if ap, parsed := netip.ParseAddrPort(remote.String()); parsed == nil {
-		about = append(about, events.Source(ap.Addr()))
-	}
+	about := []events.Field{events.Source(addressOf(remote.String()))}
 	var stranger *certstore.StrangerError
 	switch {
 	case errors.As(err, &stranger) && stranger.Removed:

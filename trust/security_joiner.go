@@ -43,7 +43,8 @@ func (j *joining) ended(own *certstore.Identity, err error) {
 	switch kind, text := joinEvent(err); kind {
 	case 0:
 	case events.Admin:
-		j.emit(kind, text, j.about(events.Doing(events.ClusterJoin), events.Subject(own.Name()), events.Compared(string(j.compared)), events.Outcome("joined"))...)
+		j.emit(kind, text, j.about(events.Doing(events.ClusterJoin), events.Subject(own.Name()),
+			events.Compared(string(j.compared)), events.Outcome("joined"))...)
 	default:
 		j.emit(kind, text, j.about(events.Cause(err))...)
 	}

@@ -30,7 +30,7 @@ func (s *Service) tellChanges(then, here *ledger) {
 		}
 	}
 	for _, m := range append(gone, passedBy(then, here)...) {
-		if holder, err := now.ByName(m.Name); err == nil && ancestry(now, holder.Key, m.Key) {
+		if holder, err := now.ByName(m.Name); err == nil && sameMachine(now, holder.Key, m.Key) {
 			continue // a key was replaced by another of the same machine
 		}
 		if m.Key == own && s.leaving.Load() {
@@ -91,7 +91,7 @@ func (s *Service) goneFrom(then, here *ledger, m *certstore.Member) {
 		s.emit(events.Admin, "member fell with whoever let it in", append(about, events.Doing(events.ClusterRemove))...)
 		return
 	}
-	if ancestry(then.snapshot, m.Key, removal.Issuer()) || ancestry(here.snapshot, m.Key, removal.Issuer()) {
+	if sameMachine(then.snapshot, m.Key, removal.Issuer()) || sameMachine(here.snapshot, m.Key, removal.Issuer()) {
 		s.emit(events.Admin, "member left", append(about, events.Doing(events.ClusterLeave))...)
 		return
 	}
@@ -104,14 +104,9 @@ func (s *Service) goneFrom(then, here *ledger, m *certstore.Member) {
 	s.emit(events.Admin, "member removed", append(about, events.Doing(events.ClusterRemove))...)
 }
 
-// ancestry reports whether two keys are of one machine.
-func ancestry(snapshot *certstore.Snapshot, a, b certstore.KeyID) bool {
-	for _, k := range snapshot.Machine(a) {
-		if k == b {
-			return true
-		}
-	}
-	return false
+// sameMachine reports whether two keys are of one machine.
+func sameMachine(snapshot *certstore.Snapshot, a, b certstore.KeyID) bool {
+	return slices.Contains(snapshot.Machine(a), b)
 }
 
 // leftOut tells that a member sent statements that cannot be taken.
