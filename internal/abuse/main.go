@@ -4,7 +4,7 @@
 //
 //	go run ./internal/abuse                 all attacks from all sources, ten minutes at most
 //	go run ./internal/abuse -short          each attack for a second from one kind of sources, a minute at most
-//	go run ./internal/abuse -sources many proofs hellos
+//	go run ./internal/abuse -sources many proofs tls-hellos
 //
 // It needs Linux (/proc, and all of 127.0.0.0/8). Everything stays on loopback: no other address is ever dialled. Each
 // attack ends by itself. The exit code is 1 if an aim of docs/security-figures.md, "Honest joins under attack", is missed.

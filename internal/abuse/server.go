@@ -76,7 +76,9 @@ func serve(ctx context.Context, in *json.Decoder, out *json.Encoder) error {
 	return admit(ctx, svc, store, listener.Addr().String(), told, in, out)
 }
 
-func admit(ctx context.Context, svc *trust.Service, store *certstore.Store, address string, told serverTold, in *json.Decoder, out *json.Encoder) error {
+// admit opens the session, says where, and answers how it stands until nobody asks any more.
+func admit(ctx context.Context, svc *trust.Service, store *certstore.Store, address string, told serverTold,
+	in *json.Decoder, out *json.Encoder) error {
 	s, err := svc.Open(ctx, session.Config{
 		Timeout: 30 * time.Minute, MaxJoiners: session.MaxJoiners, Policy: func(session.Offer) session.Decision { return session.Accept },
 	})

@@ -10,13 +10,11 @@ const (
 	document   = "docs/mutants.md"
 )
 
-const documentHead = `# Mutants
-
-Small sabotages of the library's own code, one at a time, and the test that notices each of them. ` + "`" + `go run ./internal/mutants` + "`" + ` applies
-them and runs the tests; one that nobody notices is an error. The tool's ` + "`" + `-write` + "`" + ` makes this document from the lists in
-` + "`" + listFolder + "`" + `; a test checks that every mutant still applies, and that the document is current.
-
-`
+const documentHead = "# Mutants\n\n" +
+	"Small sabotages of the library's own code, one at a time, and the test that notices each of them.\n" +
+	"`go run ./internal/mutants` applies them and runs the tests; one that nobody notices is an error. The tool's `-write` makes\n" +
+	"this document from the lists in `" + listFolder + "`; a test checks that every mutant still applies, and that the\n" +
+	"document is current.\n\n"
 
 // render returns the document.
 func render(mutants []Mutant) string {
