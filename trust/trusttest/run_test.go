@@ -42,7 +42,11 @@ func TestFindings(t *testing.T) {
 		"the initiator crashes before an admission is written":                 "disk m1 0 crash-before",
 		"the joiner crashes when it has stored the set":                        "disk m2 0 crash-after\ndisk m3 0 crash-after",
 		"the joiner's disk says that nothing was stored":                       "disk m2 0 lies\ndisk m3 0 lies",
-		"the reply to done is lost, and the network with it":                   "fate m2 m1 0 silence client 3200 0 0s\nsplit m1 30 20s",
+		"the member set is lost on its way, over whichever connection it comes, and the network with it": `
+			fate m2 m1 0 silence client 3200 0 0s
+			fate m2 m1 1 silence client 3200 0 0s
+			fate m2 m1 2 silence client 3200 0 0s
+			split m1 30 20s`,
 		"somebody with all keys alters every message of a join": `
 			stolen
 			fate m2 m1 0 message-alter server 1 4 0s
