@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/wire"
@@ -179,9 +178,5 @@ func strangers(err error) bool {
 	if errors.As(err, &op) {
 		return !op.Timeout() && (op.Op == "remote error" || op.Op == "read" || op.Op == "write") // the alert may be lost with the connection
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return true
-	}
-	var call *url.Error // what HTTP/2 says of a connection that broke off while it was made has no type of its own
-	return errors.As(err, &call) && !call.Timeout() && !errors.Is(err, context.Canceled)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

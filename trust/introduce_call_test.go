@@ -32,11 +32,11 @@ func TestWhichFailuresAreAboutWhoIsThere(t *testing.T) {
 		{op("write", syscall.EPIPE), true},
 		{called(io.EOF), true},
 		{io.ErrUnexpectedEOF, true},
-		{called(errors.New("http2: client conn could not be established")), true},
 
 		{&statusError{name: "micro01", status: 500}, false},
 		{op("dial", syscall.ECONNREFUSED), false},
 		{op("read", os.ErrDeadlineExceeded), false},
+		{called(errors.New("said by the daemon's own dialer")), false},
 		{called(context.DeadlineExceeded), false},
 		{called(fmt.Errorf("wrapped: %w", context.Canceled)), false},
 		{wire.ErrMalformed, false},

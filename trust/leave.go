@@ -59,8 +59,8 @@ func (s *Service) tellOfRemoval(ctx context.Context, news []*certstore.Statement
 		others++
 		all.Go(func() {
 			err := s.tell(ctx, m.Name, news)
-			if strangers(err) { // whatever broke this off may have been the removal itself, told by another way: ask again
-				err = s.tell(ctx, m.Name, news)
+			if err != nil && !errors.Is(err, ErrRemoved) { // what broke it off may have been the removal, told by another way
+				err = errors.Join(err, s.introduce(ctx, m))
 			}
 			mu.Lock()
 			defer mu.Unlock()
