@@ -32,8 +32,8 @@ func newArrivals(l Limits) arrivals {
 // turnsAtOnce leaves a processor to everybody else, who may be members, where there is more than one.
 func turnsAtOnce() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
-// watch counts the connections of a server, from when they are accepted until something is asked over them.
-func (a *arrivals) watch(srv *http.Server) {
+// watch counts the connections of a server, from when they are accepted until something is asked over them, and from then on for their members.
+func (a *arrivals) watch(srv *http.Server, of *connections) {
 	before, state := srv.ConnContext, srv.ConnState
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		a.enter(c)
@@ -46,6 +46,7 @@ func (a *arrivals) watch(srv *http.Server) {
 		if s != http.StateNew {
 			a.leave(c)
 		}
+		of.change(c, s)
 		if state != nil {
 			state(c, s)
 		}

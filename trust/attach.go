@@ -22,7 +22,8 @@ import (
 //     same holds for introductions, by which members that lost sight of each other prove themselves: another ALPN, another
 //     handler.
 //   - Connections over which nothing has been asked yet are bounded, and their handshakes computed in turns, by ConnContext and
-//     ConnState, which call what srv had there.
+//     ConnState, which call what srv had there. After that those of each member are bounded.
+//   - Where srv.HTTP2 is nil, a connection gets at most 100 requests at one time and 128 KiB of bodies that are not read yet.
 //   - Deadlines for the TLS handshake and the request header are set where srv has none (10 s).
 //
 // With a role of [Config.MicroCloud], srv.Handler becomes a guard in front of the handler that srv has by then, and joiners of
@@ -44,7 +45,7 @@ func (s *Service) Attach(srv *http.Server) error {
 		Refused:    s.presented,
 		Turn:       s.arrivals.turn,
 	}
-	s.arrivals.watch(srv)
+	s.arrivals.watch(srv, newConnections(s.limits.MemberConnections, s.memberOf))
 	if s.roles != (MicroCloudRoles{}) {
 		config.Guests = s.guardServer(srv)
 	}
@@ -57,6 +58,9 @@ func (s *Service) Attach(srv *http.Server) error {
 		srv.Protocols.SetHTTP1(true)
 		srv.Protocols.SetHTTP2(true)
 	}
+	if srv.HTTP2 == nil {
+		srv.HTTP2 = boundedHTTP2()
+	}
 	if srv.ReadHeaderTimeout == 0 {
 		srv.ReadHeaderTimeout = s.limits.RequestTime
 	}
@@ -66,6 +70,12 @@ func (s *Service) Attach(srv *http.Server) error {
 		srv.TLSNextProto[protocol] = func(_ *http.Server, conn *tls.Conn, _ http.Handler) { s.serveStranger(inner, conn) }
 	}
 	return nil
+}
+
+// boundedHTTP2 is what a member may make a server hold for each connection. net/http would take a mebibyte of bodies that no
+// handler has read.
+func boundedHTTP2() *http.HTTP2Config {
+	return &http.HTTP2Config{MaxConcurrentStreams: 100, MaxReceiveBufferPerConnection: 128 << 10, MaxReceiveBufferPerStream: 64 << 10}
 }
 
 // strangersServer returns the HTTP/1.1 server behind an ALPN for strangers, and what ends it.

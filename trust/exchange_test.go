@@ -325,16 +325,19 @@ func TestFloodOfAMember(t *testing.T) {
 	var door turnstile
 	one, other := certstore.KeyID{1}, certstore.KeyID{2}
 	for range maxAtOnce {
-		require.True(t, door.enter(one))
+		require.True(t, door.enter(one, 1))
 	}
-	require.False(t, door.enter(one))
-	require.True(t, door.enter(other), "the others are served all the same")
-	door.leave(one)
-	require.True(t, door.enter(one))
+	require.False(t, door.enter(one, 1))
+	require.True(t, door.enter(other, maxExchange-1), "the others are served all the same")
+	require.False(t, door.enter(other, 2), "all of them together are no larger than one may be")
+	require.True(t, door.enter(other, 1))
+	door.leave(other, 1)
+	door.leave(one, 1)
+	require.True(t, door.enter(one, 1))
 	for range maxAtOnce {
-		door.leave(one)
+		door.leave(one, 1)
 	}
-	door.leave(other)
+	door.leave(other, maxExchange-1)
 	require.Empty(t, door.inside, "who is not there takes no room")
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Limits bounds what strangers can make an initiator spend. The zero value of each field means its default; negative
+// Limits bounds what strangers, and members by their connections, can make a machine spend. The zero value of each field means its default; negative
 // values are refused by [NewService]. Source: docs/protocol.md, section "Limits".
 type Limits struct {
 	// Body is the largest request body in bytes that is read. Default 64 KiB, the most that the protocol allows.
@@ -22,6 +22,9 @@ type Limits struct {
 	// Arrivals is how many connections are kept open over which nothing has been asked yet, be it that their TLS handshake is not
 	// complete, be it that they say nothing, members' own included; chosen as for Handshakes. Default 512.
 	Arrivals int
+	// MemberConnections is how many connections of one member are kept open over which something was asked; beyond that, its
+	// idle ones are closed, the longest idle first, and new ones if none is idle. Default 64.
+	MemberConnections int
 	// PollTime is the longest that a result request waits for news. Default 20 s, which is also the most: it stays below
 	// the write timeouts that servers usually set.
 	PollTime time.Duration
@@ -39,7 +42,7 @@ const (
 )
 
 func (l Limits) withDefaults() (Limits, error) {
-	if l.Body < 0 || l.RequestTime < 0 || l.HandshakeLife < 0 || l.Handshakes < 0 || l.Connections < 0 || l.Arrivals < 0 || l.PollTime < 0 {
+	if l.Body < 0 || l.RequestTime < 0 || l.HandshakeLife < 0 || l.Handshakes < 0 || l.Connections < 0 || l.Arrivals < 0 || l.MemberConnections < 0 || l.PollTime < 0 {
 		return Limits{}, fmt.Errorf("%w: a limit is negative; zero means the default", ErrConfig)
 	}
 	if l.Body > maxRequestBody || l.PollTime > maxPollTime {
@@ -51,6 +54,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	orDefault(&l.Handshakes, 1024)
 	orDefault(&l.Connections, 256)
 	orDefault(&l.Arrivals, 512)
+	orDefault(&l.MemberConnections, 64)
 	orDefault(&l.PollTime, maxPollTime)
 	return l, nil
 }

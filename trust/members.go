@@ -1,8 +1,8 @@
 package trust
 
 import (
+	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -20,8 +20,11 @@ const MemberPath = "/trust/"
 
 const exchangePath = MemberPath + "exchange"
 
-// maxAtOnce is how many exchanges of one member are served at the same time. An honest one begins one, rarely two.
+// maxAtOnce is how many exchanges of one member are served at the same time, whose bodies together are no larger than one may be.
+// An honest one begins one, rarely two.
 const maxAtOnce = 4
+
+const errBody = "the body is too large or broke off"
 
 // Handler serves the members of the cluster: the exchange of statements. Mount it at [MemberPath] on a server that
 // [Service.Attach] has attached; it refuses everybody who is no member by itself as well.
@@ -39,24 +42,33 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 	}
 	source := addressOf(r.RemoteAddr)
 	s.authenticated(member, source)
-	if !s.serving.enter(member.Key) {
+	// The daemon's server may have no such deadlines; one that hangs in mid-request or reads no reply must not stay, nor one whose
+	// request is refused and does not end. What cannot set them is no network connection.
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(roundTime))
+	_ = conn.SetWriteDeadline(time.Now().Add(2 * roundTime))
+	if r.ContentLength > maxExchange {
+		http.Error(w, errBody, http.StatusRequestEntityTooLarge)
+		return
+	}
+	size := r.ContentLength
+	if size < 0 {
+		size = maxExchange // it does not say
+	}
+	if !s.serving.enter(member.Key, size) {
 		s.emit(events.RateLimitExceeded, "a member with too many exchanges at once", events.Subject(member.Name), events.Source(source))
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many exchanges at the same time", http.StatusTooManyRequests)
 		return
 	}
-	defer s.serving.leave(member.Key)
-	// The daemon's server may have no such deadlines; one that hangs in mid-request or reads no reply must not stay. What
-	// cannot set them is no network connection.
-	conn := http.NewResponseController(w)
-	_ = conn.SetReadDeadline(time.Now().Add(roundTime))
-	_ = conn.SetWriteDeadline(time.Now().Add(2 * roundTime))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxExchange))
-	if err != nil {
-		http.Error(w, "the body is too large or broke off", http.StatusRequestEntityTooLarge)
+	defer s.serving.leave(member.Key, size)
+	var body bytes.Buffer
+	body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // at once, since one that grows is there twice
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxExchange)); err != nil {
+		http.Error(w, errBody, http.StatusRequestEntityTooLarge)
 		return
 	}
-	reply, err := s.answerExchange(r, member, body)
+	reply, err := s.answerExchange(r, member, body.Bytes())
 	if err != nil {
 		s.metrics.Add(metrics.Exchanges, "refused", 1)
 		s.emit(events.InputValidationFail, "exchange with a member failed",
@@ -147,26 +159,35 @@ func (s *Service) noteContact(m *certstore.Member) {
 // turnstile counts what is served at this moment for each member.
 type turnstile struct {
 	mu     sync.Mutex
-	inside map[certstore.KeyID]int
+	inside map[certstore.KeyID]load
 }
 
-func (t *turnstile) enter(key certstore.KeyID) bool {
+// load is what is served for one member.
+type load struct {
+	exchanges int
+	bytes     int64 // of their bodies
+}
+
+func (t *turnstile) enter(key certstore.KeyID, bytes int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.inside == nil {
-		t.inside = map[certstore.KeyID]int{}
+		t.inside = map[certstore.KeyID]load{}
 	}
-	if t.inside[key] >= maxAtOnce {
+	had := t.inside[key]
+	if had.exchanges >= maxAtOnce || had.bytes+bytes > maxExchange {
 		return false
 	}
-	t.inside[key]++
+	t.inside[key] = load{had.exchanges + 1, had.bytes + bytes}
 	return true
 }
 
-func (t *turnstile) leave(key certstore.KeyID) {
+func (t *turnstile) leave(key certstore.KeyID, bytes int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.inside[key]--; t.inside[key] == 0 {
+	had := t.inside[key]
+	t.inside[key] = load{had.exchanges - 1, had.bytes - bytes}
+	if had.exchanges == 1 {
 		delete(t.inside, key)
 	}
 }
