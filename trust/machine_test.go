@@ -20,7 +20,7 @@ import (
 
 // machine is one machine of a test: a directory, an identity, a store, and perhaps a daemon that serves on loopback.
 type machine struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	store *certstore.Store
 	svc   *trust.Service
@@ -30,7 +30,7 @@ type machine struct {
 }
 
 // newMachine makes a machine that is in no cluster and does not serve yet. Ed25519 keeps the tests quick.
-func newMachine(t *testing.T, name string) *machine {
+func newMachine(t testing.TB, name string) *machine {
 	t.Helper()
 	m := &machine{t: t, dir: filepath.Join(t.TempDir(), name)}
 	id, err := certstore.LoadOrCreateIdentity(m.dir, certstore.IdentityConfig{Name: name, Algorithm: certstore.Ed25519})
@@ -171,10 +171,10 @@ func strangerTLS(id *certstore.Identity, protocols ...string) *tls.Config {
 // testWriter writes to the log of a test, as long as that runs: what a session says of its end may come behind it.
 type testWriter struct {
 	mu sync.Mutex
-	t  *testing.T // nil when the test has ended
+	t  testing.TB // nil when the test has ended
 }
 
-func newTestWriter(t *testing.T) *testWriter {
+func newTestWriter(t testing.TB) *testWriter {
 	w := &testWriter{t: t}
 	t.Cleanup(func() {
 		w.mu.Lock()

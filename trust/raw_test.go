@@ -25,7 +25,7 @@ import (
 
 // rawConn is a TLS connection on which a test writes HTTP by hand.
 type rawConn struct {
-	t    *testing.T
+	t    testing.TB
 	conn *tls.Conn
 	read bytes.Buffer // what came in since the last request
 	in   *bufio.Reader
@@ -45,7 +45,7 @@ type message struct {
 	body                    []byte
 }
 
-func dialRaw(t *testing.T, addr string, cfg *tls.Config) (*rawConn, error) {
+func dialRaw(t testing.TB, addr string, cfg *tls.Config) (*rawConn, error) {
 	t.Helper()
 	conn, err := tls.Dial("tcp", addr, cfg)
 	if err != nil {
@@ -124,7 +124,7 @@ func generous() trust.Config {
 }
 
 // target is a founder whose limits do not get in the way.
-func target(t *testing.T) *machine {
+func target(t testing.TB) *machine {
 	t.Helper()
 	m := newMachine(t, "micro01").serve(generous())
 	require.NoError(t, m.store.Bootstrap(t.Context(), m.addr))
@@ -132,12 +132,12 @@ func target(t *testing.T) *machine {
 }
 
 // raw connects a joiner with the identity of a machine and the given secret to the initiator.
-func raw(t *testing.T, from, to *machine, p hmacauth.Passphrase) *rawJoiner {
+func raw(t testing.TB, from, to *machine, p hmacauth.Passphrase) *rawJoiner {
 	t.Helper()
 	return rawAs(t, from.store.Identity(), to.addr, p)
 }
 
-func rawAs(t *testing.T, id *certstore.Identity, addr string, p hmacauth.Passphrase) *rawJoiner {
+func rawAs(t testing.TB, id *certstore.Identity, addr string, p hmacauth.Passphrase) *rawJoiner {
 	t.Helper()
 	c, err := dialRaw(t, addr, strangerTLS(id, trust.Protocol))
 	require.NoError(t, err)
@@ -281,14 +281,14 @@ func (j *rawJoiner) join(m *machine) (s script) {
 	return s
 }
 
-func decode(t *testing.T, body []byte) map[string]any {
+func decode(t testing.TB, body []byte) map[string]any {
 	t.Helper()
 	fields := map[string]any{}
 	require.NoError(t, json.Unmarshal(body, &fields), "%s", body)
 	return fields
 }
 
-func unhex(t *testing.T, into []byte, text any) {
+func unhex(t testing.TB, into []byte, text any) {
 	t.Helper()
 	n, err := hex.Decode(into, []byte(text.(string)))
 	require.NoError(t, err)
@@ -297,14 +297,14 @@ func unhex(t *testing.T, into []byte, text any) {
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
 
-func unbase64(t *testing.T, text any) (b []byte) {
+func unbase64(t testing.TB, text any) (b []byte) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(`"`+text.(string)+`"`), &b))
 	return b
 }
 
 // passphrase parses a text that must be a passphrase.
-func passphrase(t *testing.T, text string) hmacauth.Passphrase {
+func passphrase(t testing.TB, text string) hmacauth.Passphrase {
 	t.Helper()
 	p, err := hmacauth.ParsePassphrase(text)
 	require.NoError(t, err)
@@ -312,7 +312,7 @@ func passphrase(t *testing.T, text string) hmacauth.Passphrase {
 }
 
 // wrong is a passphrase that no session of a test has.
-func wrong(t *testing.T) hmacauth.Passphrase { return passphrase(t, "certainly not the passphrase") }
+func wrong(t testing.TB) hmacauth.Passphrase { return passphrase(t, "certainly not the passphrase") }
 
 // edit replaces one field of an Authorization header.
 func (m message) edit(field, value string) message {

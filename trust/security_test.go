@@ -104,7 +104,7 @@ func (l lazyLog) String() string {
 }
 
 // all returns the records of the security log.
-func (l *securityLog) all(t *testing.T) (found []map[string]any) {
+func (l *securityLog) all(t testing.TB) (found []map[string]any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for line := range bytes.Lines(l.text.Bytes()) {
