@@ -21,6 +21,7 @@ type attack struct {
 	name       string
 	about      string
 	microCloud bool // the daemon speaks the older format as well
+	member     bool // the attacker has joined
 	act        func(*attacker) int
 }
 
@@ -31,13 +32,16 @@ func attacks() []attack {
 		{name: "half-open", about: "TCP connections over which nothing comes", act: (*attacker).halfOpen},
 		{name: "tls-hellos", about: "TLS hellos, and nothing after them", act: (*attacker).tlsHellos},
 		{name: "tls-handshakes", about: "whole TLS handshakes, and nothing after them", act: (*attacker).tlsHandshakes},
-		{name: "slow-senders", about: "requests that drip", act: (*attacker).slowSenders},
+		{name: "slow-senders", about: "TLS hellos, headers and bodies that come a byte at a time", act: (*attacker).slowSenders},
 		{name: "slow-readers", about: "replies that nobody reads", act: (*attacker).slowReaders},
 		{name: "table", about: "hellos of the protocol that lead to nothing", act: (*attacker).fillTable},
 		{name: "giants", about: "headers without end, bodies of the largest size", act: (*attacker).giants},
 		{name: "http2", about: "HTTP/2 at the members' port", act: (*attacker).http2},
 		{name: "introductions", about: "introductions full of statements", act: (*attacker).introductions},
 		{name: "microcloud", about: "intents of the older format, with wrong codes", microCloud: true, act: (*attacker).microCloud},
+		{name: "member-http1", about: "a member's exchanges, one after the other over each connection", member: true, act: (*attacker).memberHTTP1},
+		{name: "member-http2", about: "a member's exchanges, many at once over each connection", member: true, act: (*attacker).memberHTTP2},
+		{name: "member-idle", about: "a member's connections over which nothing more comes", member: true, act: (*attacker).memberIdle},
 	}
 }
 
@@ -50,31 +54,6 @@ func attackOf(name string) (attack, bool) {
 	return attack{}, false
 }
 
-// Where attacks come from. The honest machines are in 127.0.0.0/24, each with an address of its own.
-const (
-	fromOne   = "one"   // one address of another network
-	fromMany  = "many"  // a thousand networks, one address in each
-	fromBlock = "block" // eighty addresses of the very network that the honest machines are in
-)
-
-func sourceModes() []string { return []string{fromOne, fromMany, fromBlock} }
-
-func sourcesOf(mode string) (all []netip.Addr) {
-	switch mode {
-	case fromOne:
-		all = append(all, netip.AddrFrom4([4]byte{127, 66, 0, 1}))
-	case fromMany:
-		for i := range 1000 {
-			all = append(all, netip.AddrFrom4([4]byte{127, byte(70 + i/250), byte(i % 250), 1}))
-		}
-	case fromBlock:
-		for i := range 80 {
-			all = append(all, netip.AddrFrom4([4]byte{127, 0, 0, byte(11 + i)}))
-		}
-	}
-	return all
-}
-
 // Bounds of an attacker: what it does at once, and how many connections it keeps.
 const (
 	workers  = 64
@@ -84,7 +63,7 @@ const (
 // attackerTold is what the attacker is told.
 type attackerTold struct {
 	Name, Mode string
-	Server     serverSays // without the passphrase
+	Server     serverSays // without the passphrase, but for a member
 	For        time.Duration
 }
 
@@ -101,7 +80,10 @@ type attacker struct {
 	ids     []*certstore.Identity
 	sources []netip.Addr
 	turn    atomic.Uint64
-	hello   []byte // the bytes of a TLS hello, once recorded
+	hello   []byte  // the bytes of a TLS hello, once recorded
+	member  *member // if it is one
+	drips   sync.WaitGroup
+	dripper chan struct{} // has room for those that may drip at once
 
 	mu      sync.Mutex
 	answers map[int]int
@@ -109,7 +91,7 @@ type attacker struct {
 }
 
 func attackOnce(ctx context.Context, in *json.Decoder, out *json.Encoder) error {
-	a := &attacker{answers: map[int]int{}}
+	a := &attacker{answers: map[int]int{}, dripper: make(chan struct{}, mostDripping)}
 	if err := in.Decode(&a.told); err != nil {
 		return err
 	}
@@ -128,6 +110,12 @@ func attackOnce(ctx context.Context, in *json.Decoder, out *json.Encoder) error 
 		}
 		a.ids = append(a.ids, id)
 	}
+	if found.member {
+		var err error
+		if a.member, err = joinAsMember(ctx, a.told.Server, a.sources[0]); err != nil {
+			return err
+		}
+	}
 	var cancel context.CancelFunc
 	a.ctx, cancel = context.WithTimeout(ctx, a.told.For)
 	defer cancel()
@@ -142,6 +130,7 @@ func attackOnce(ctx context.Context, in *json.Decoder, out *json.Encoder) error 
 		})
 	}
 	all.Wait()
+	a.drips.Wait()
 	return out.Encode(attackerSays{Units: int(units.Load()), Answers: a.answers})
 }
 
@@ -164,8 +153,7 @@ func (a *attacker) dial() (net.Conn, error) {
 		return nil, err
 	}
 	source := a.sources[a.turn.Add(1)%uint64(len(a.sources))]
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: source.AsSlice()}, Timeout: 5 * time.Second}
-	conn, err := dialer.DialContext(a.ctx, "tcp", a.told.Server.Address)
+	conn, err := dialerFrom(source).DialContext(a.ctx, "tcp", a.told.Server.Address)
 	if err != nil {
 		a.count(0)
 		return nil, err

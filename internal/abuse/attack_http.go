@@ -104,22 +104,6 @@ func (a *attacker) malformed() int {
 	})
 }
 
-// slowSenders begin a request and send a byte of it each second.
-func (a *attacker) slowSenders() int {
-	conn, err := a.dialTLS(trust.Protocol)
-	if err != nil {
-		return 1
-	}
-	text := "POST /microtrust/2/hello HTTP/1.1\r\nHost: initiator\r\nContent-Length: 4096\r\n\r\n"
-	if a.turn.Load()%2 == 0 {
-		text = text[:40]
-	}
-	if _, err := io.WriteString(conn, text); err == nil {
-		a.hold(conn.NetConn())
-	}
-	return 1
-}
-
 // slowReaders ask for more replies than any buffer holds, and read none.
 func (a *attacker) slowReaders() int {
 	conn, err := a.dialTLS(trust.Protocol)

@@ -26,14 +26,17 @@ type row struct {
 	guesses         int64         // that were verified
 	open            bool          // the session outlived it
 	failures        map[string]int
-	answers         map[int]int
+
+	exchanges, exchanged int // of a member, meanwhile
+	exchangeP99          time.Duration
+	answers              map[int]int
 }
 
 // figures are what rows are compared with, measured in the same run.
 type figures struct {
 	handshake time.Duration // the server's processor time for a bare mutual TLS handshake
-	join      time.Duration // and for a join
-	calm      row           // joins that nobody disturbs
+	join      time.Duration // and for a join, with an exchange
+	calm      row           // joins and exchanges that nobody disturbs
 }
 
 // conduct runs all that is asked for, prints the table, and returns how many aims were missed.
@@ -57,7 +60,7 @@ func conduct(ctx context.Context, o options, out io.Writer) (missed int, err err
 			if err != nil {
 				return 0, fmt.Errorf("%s from %s: %w", name, mode, err)
 			}
-			missed += printRow(out, r, base, o.short, a.microCloud)
+			missed += printRow(out, r, base, o.short, a.mayHold())
 			all = append(all, r)
 		}
 	}
@@ -68,7 +71,7 @@ func conduct(ctx context.Context, o options, out io.Writer) (missed int, err err
 // measure runs one attack while machines join; without a name, only the joins.
 func measure(ctx context.Context, o options, a attack, mode string, base *figures) (row, error) {
 	r := row{attack: a.name, sources: mode, each: o.each}
-	server, says, err := startServer(ctx, serverTold{MicroCloud: a.microCloud})
+	server, says, err := startServer(ctx, serverTold{MicroCloud: a.microCloud, Host: hostOf(mode)})
 	if err != nil {
 		return r, err
 	}
@@ -77,14 +80,16 @@ func measure(ctx context.Context, o options, a attack, mode string, base *figure
 	if err != nil {
 		return r, err
 	}
-	honest, err := startRole(ctx, roleHonest, honestTold{Server: says, For: o.each, Cadence: o.cadence})
+	honest, err := startRole(ctx, roleHonest, honestTold{Server: says, For: o.each, Cadence: o.cadence, Mode: mode})
 	if err != nil {
 		return r, err
 	}
 	var did attackerSays
 	if a.name != "" {
 		public := says
-		public.Passphrase = ""
+		if !a.member {
+			public.Passphrase = ""
+		}
 		attacker, err := startRole(ctx, roleAttacker, attackerTold{Name: a.name, Mode: mode, Server: public, For: o.each})
 		if err != nil {
 			return r, err
@@ -93,27 +98,33 @@ func measure(ctx context.Context, o options, a attack, mode string, base *figure
 			return r, err
 		}
 	}
-	var joins []honestJoin
-	if err := errors.Join(honest.out.Decode(&joins), honest.end()); err != nil {
+	var became honestSays
+	if err := errors.Join(honest.out.Decode(&became), honest.end()); err != nil {
 		return r, err
 	}
-	r.honest(joins)
+	r.honest(became)
 	r.units, r.answers = did.Units, did.Answers
 	return r, r.server(server, before, base)
 }
 
-// honest counts the joins.
-func (r *row) honest(joins []honestJoin) {
-	var took []time.Duration
+// honest counts what honest machines did.
+func (r *row) honest(says honestSays) {
 	r.failures = map[string]int{}
-	for _, j := range joins {
-		if took = append(took, j.Took); j.Error == "" {
-			r.joined++
-		} else {
-			r.failures[j.Error]++
+	count := func(acts []honestAct) (good int, took []time.Duration) {
+		for _, a := range acts {
+			if took = append(took, a.Took); a.Error == "" {
+				good++
+			} else {
+				r.failures[a.Error]++
+			}
 		}
+		slices.Sort(took)
+		return good, took
 	}
-	slices.Sort(took)
+	var took []time.Duration
+	r.exchanged, took = count(says.Exchanges)
+	r.exchanges, r.exchangeP99 = len(took), quantile(took, 0.99)
+	r.joined, took = count(says.Joins)
 	r.joins, r.median, r.p99 = len(took), quantile(took, 0.5), quantile(took, 0.99)
 }
 
@@ -165,7 +176,7 @@ func startServer(ctx context.Context, told serverTold) (*process, serverSays, er
 // after the other.
 func measureHandshake(ctx context.Context) (time.Duration, error) {
 	const many = 300
-	server, says, err := startServer(ctx, serverTold{})
+	server, says, err := startServer(ctx, serverTold{Host: hostOf("")})
 	if err != nil {
 		return 0, err
 	}

@@ -4,12 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
+	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/microtrust/microtrust/certstore"
-	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/trust"
 )
 
@@ -18,62 +16,85 @@ type honestTold struct {
 	Server  serverSays
 	For     time.Duration // how long new ones begin
 	Cadence time.Duration // from one to the next, whether that one has ended or not
+	Mode    string        // where attacks come from, which says where they come from
 }
 
-// honestJoin is what became of one of them.
-type honestJoin struct {
+// honestSays is what became of them.
+type honestSays struct {
+	Joins, Exchanges []honestAct
+}
+
+// honestAct is what became of one join, or of one exchange.
+type honestAct struct {
 	Took  time.Duration
 	Error string
+}
+
+func timed(act func() error) (a honestAct) {
+	began := time.Now()
+	err := act()
+	a.Took = time.Since(began)
+	if err != nil {
+		a.Error = err.Error()
+	}
+	return a
 }
 
 // patience is when a machine gives up, which counts as a failure.
 const patience = 30 * time.Second
 
-// joinAgainAndAgain lets one machine after the other join. They begin at fixed times, so that a slow join makes none of the
-// others late, and each has an address of its own in 127.0.0.0/24.
-func joinAgainAndAgain(ctx context.Context, in *json.Decoder, out *json.Encoder) error {
+// beHonest lets one machine after the other join, while another one, which is a member, exchanges with the server as often. They
+// begin at fixed times, so that what is slow makes nothing else late, and each machine has an address of its own.
+func beHonest(ctx context.Context, in *json.Decoder, out *json.Encoder) error {
 	var told honestTold
 	if err := in.Decode(&told); err != nil {
 		return err
 	}
-	passphrase, err := hmacauth.ParsePassphrase(told.Server.Passphrase)
-	if err != nil {
-		return err
-	}
-	fingerprint, err := certstore.ParseFingerprint(told.Server.Fingerprint)
-	if err != nil {
-		return err
-	}
-	joins := make([]honestJoin, int(told.For/told.Cadence))
-	stores := make([]*certstore.Store, len(joins))
-	for i := range joins {
-		id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: fmt.Sprintf("honest%d", i)})
-		if err != nil {
-			return err
-		}
-		if stores[i], err = certstore.OpenBackend(certstore.NewMemoryBackend(), id); err != nil {
+	n := int(told.For / told.Cadence)
+	joiners := make([]*joiner, n)
+	for i := range joiners {
+		var err error
+		if joiners[i], err = newJoiner(fmt.Sprintf("honest%d", i), told.Server, honestSource(told.Mode, 1+i)); err != nil {
 			return err
 		}
 	}
+	member, err := newHonestMember(ctx, told)
+	if err != nil {
+		return err
+	}
+	says := honestSays{make([]honestAct, n), make([]honestAct, n)}
 	var all sync.WaitGroup
 	tick := time.NewTicker(told.Cadence)
 	defer tick.Stop()
-	for i := range joins {
+	for i := range n {
 		<-tick.C
-		all.Go(func() {
-			began := time.Now()
-			limit, cancel := context.WithTimeout(ctx, patience)
-			defer cancel()
-			dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(101+i%100))}}
-			_, err := trust.Join(limit, told.Server.Address, trust.JoinConfig{
-				Store: stores[i], Passphrase: passphrase, Fingerprint: fingerprint, Wait: patience, Dial: dialer.DialContext,
-			})
-			joins[i].Took = time.Since(began)
-			if err != nil {
-				joins[i].Error = err.Error()
-			}
-		})
+		all.Go(func() { says.Joins[i] = timed(func() error { return joiners[i].join(ctx) }) })
+		all.Go(func() { says.Exchanges[i] = timed(func() error { return exchange(ctx, member) }) })
 	}
 	all.Wait()
-	return out.Encode(joins)
+	return out.Encode(says)
+}
+
+func newHonestMember(ctx context.Context, told honestTold) (*trust.Service, error) {
+	j, err := newJoiner("honest", told.Server, honestSource(told.Mode, 0))
+	if err != nil {
+		return nil, err
+	}
+	if err := j.join(ctx); err != nil {
+		return nil, err
+	}
+	j.cfg.Store.DialWith(j.cfg.Dial)
+	return trust.NewService(trust.Config{Store: j.cfg.Store, Logger: slog.New(slog.DiscardHandler)})
+}
+
+// exchange makes the sets of the member and of the server equal. That they differ again already is no failure.
+func exchange(ctx context.Context, member *trust.Service) error {
+	for _, st := range member.Reach(ctx) {
+		if st.Member.Name == serverName && (st.State == trust.MemberInStep || st.State == trust.MemberBehind) {
+			return nil
+		} else if st.Member.Name == serverName {
+			return fmt.Errorf("%s is %v: %w", serverName, st.State, st.Err)
+		}
+	}
+	return fmt.Errorf("%s is no member", serverName)
 }

@@ -28,7 +28,7 @@ func play(ctx context.Context, role string) error {
 	case roleServer:
 		return serve(ctx, in, out)
 	case roleHonest:
-		return joinAgainAndAgain(ctx, in, out)
+		return beHonest(ctx, in, out)
 	case roleAttacker:
 		return attackOnce(ctx, in, out)
 	}

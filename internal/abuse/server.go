@@ -18,6 +18,7 @@ import (
 // serverTold is what the daemon under attack is told.
 type serverTold struct {
 	MicroCloud bool
+	Host       string // that it listens at
 }
 
 // serverSays is what everybody else needs of it. The cluster is one that a stranger would have to have heard of.
@@ -43,7 +44,7 @@ func serve(ctx context.Context, in *json.Decoder, out *json.Encoder) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "micro01"})
+	id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: serverName})
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func serve(ctx context.Context, in *json.Decoder, out *json.Encoder) error {
 		return err
 	}
 	defer store.Close()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", net.JoinHostPort(told.Host, "0"))
 	if err != nil {
 		return err
 	}
