@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"testing"
-	"time"
 )
 
 // cutter dials connections that break when it says so.
@@ -53,8 +51,4 @@ func (c *cutConn) Write(p []byte) (int, error) {
 		}
 	}
 	return c.Conn.Write(p)
-}
-
-func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), d)
 }

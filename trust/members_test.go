@@ -2,9 +2,11 @@ package trust_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -136,17 +138,23 @@ func TestContactCompletesJoin(t *testing.T) {
 	s := first.open(session.Config{})
 	second := newMachine(t, "micro02")
 	cfg := second.joinConfig(s, first)
+	ctx, leave := context.WithCancelCause(t.Context())
+	defer leave(nil)
 	cut := &cutter{}
-	cfg.Dial = cut.dial
+	cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := cut.dial(ctx, network, address)
+		if err != nil {
+			leave(errGone) // what it had to say did not pass
+		}
+		return conn, err
+	}
 	cfg.Progress = func(p trust.Progress) {
 		if p.Stage == trust.Storing {
 			cut.after(0) // nothing passes any more
 		}
 	}
-	ctx, cancel := contextWithTimeout(t, 500*time.Millisecond)
-	defer cancel()
 	_, err := trust.Join(ctx, first.addr, cfg)
-	require.Error(t, err)
+	require.ErrorIs(t, err, errGone)
 	require.Equal(t, session.StateAdmitted, s.Joiners()[0].State)
 
 	cluster, in := second.store.Cluster()
