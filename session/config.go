@@ -89,9 +89,9 @@ type Hooks struct {
 	Removed func(o Offer) bool
 	// NameHolder returns the member that holds a name. Nil: names are compared among the offers only.
 	NameHolder func(name string) (certstore.Fingerprint, bool)
-	// Ended is called when nothing is left to do, in a goroutine of its own: the channel of the same name is closed, and the passphrase
-	// forgotten. Nil: nothing.
-	Ended func()
+	// Ended is called when nothing is left to do, in a goroutine of its own, with the session: the channel of the same name is closed,
+	// and the passphrase forgotten. Nil: nothing.
+	Ended func(ended *Session)
 }
 
 // validate returns a copy of cfg with every default filled in, except for the passphrase.

@@ -186,7 +186,7 @@ func (s *Session) end(now time.Time) {
 	s.passphrase = func() hmacauth.Passphrase { return hmacauth.Passphrase{} }
 	close(s.ended)
 	if s.hooks.Ended != nil {
-		go s.hooks.Ended()
+		go s.hooks.Ended(s)
 	}
 }
 

@@ -180,10 +180,13 @@ func (h *handshake) concluded() *outcome {
 	return h.told
 }
 
-// owed reports whether the joiner has an outcome coming that it has not heard yet.
+// owed reports whether the joiner has an outcome coming that it has not heard yet. One whose offer is on its way has.
 func (h *handshake) owed() bool {
 	h.mu.Lock()
 	told, id := h.told, h.offer
 	h.mu.Unlock()
+	if id == (session.OfferID{}) {
+		return told == nil && h.session.Open()
+	}
 	return told == nil && h.session.Serving(id)
 }

@@ -93,26 +93,36 @@ func (t *handshakes) waiting() bool {
 	return false
 }
 
-// sweep forgets the joiners that have heard how it ended, when a new session begins.
-func (t *handshakes) sweep() {
+// forget lets go of the keys and scalars that nobody needs after a session: of its joiners that are owed nothing, and of handshakes
+// that have not been proved for so long. It returns how many joiners of the session are owed something.
+func (t *handshakes) forget(now time.Time, life time.Duration, over *session.Session) (owed int) {
+	t.unproved.Expire(now, life)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.forgetConcluded()
+	for _, h := range t.proved {
+		if h.session != over {
+			continue
+		}
+		if h.owed() {
+			owed++
+			continue
+		}
+		t.remove(h)
+	}
+	return owed
 }
 
-// forget lets go of all keys and scalars that nobody needs: of joiners that are owed nothing, and of handshakes that have
-// not been proved for so long.
-func (t *handshakes) forget(now time.Time, life time.Duration) {
-	t.unproved.Expire(now, life)
-	t.sweep()
-}
-
-// forgetConcluded needs t.mu.
+// forgetConcluded makes room. It needs t.mu.
 func (t *handshakes) forgetConcluded() {
-	for id, h := range t.proved {
+	for _, h := range t.proved {
 		if !h.owed() {
-			delete(t.proved, id)
-			delete(t.byJoiner, h.joiner)
+			t.remove(h)
 		}
 	}
+}
+
+// remove needs t.mu.
+func (t *handshakes) remove(h *handshake) {
+	delete(t.proved, h.id)
+	delete(t.byJoiner, h.joiner)
 }

@@ -73,20 +73,28 @@ func (s *Service) OpenMicroCloud(open *session.Session, cfg MicroCloudConfig) (*
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if open == nil || s.current != open || !open.Open() {
-		return nil, fmt.Errorf("%w: only the service's open session takes joiners of another protocol", session.ErrClosed)
+	if err := s.letIn(m); err != nil {
+		return nil, err
 	}
-	if before := s.mcInitiator; s.mcJoiner != nil || before != nil && before.open == open && before.takes() {
-		return nil, ErrSessionOpen
-	}
-	s.mcInitiator = m
 	go m.follow(m.pass().name(s.attempts))
 	s.emit(events.Admin, "session open for MicroCloud-1.0 too", events.Doing(events.PolicyChange), events.Session(open.ID()),
 		events.Protocol(microcloud.Version))
 	s.emit(events.TokenCreated, "passphrase made", events.Session(open.ID()), events.Protocol(microcloud.Version), events.Until(open.Deadline()))
 	return m, nil
+}
+
+// letIn makes m the way into the open session for joiners of the older format.
+func (s *Service) letIn(m *MicroCloud) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.open == nil || s.current != m.open || !m.open.Open() {
+		return fmt.Errorf("%w: only the service's open session takes joiners of another protocol", session.ErrClosed)
+	}
+	if before := s.mcInitiator; s.mcJoiner != nil || before != nil && before.open == m.open && before.takes() {
+		return ErrSessionOpen
+	}
+	s.mcInitiator = m
+	return nil
 }
 
 func (s *Service) newMicroCloud(open *session.Session, cfg MicroCloudConfig) (*MicroCloud, error) {

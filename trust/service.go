@@ -184,6 +184,16 @@ func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Sessio
 	if _, ok := s.store.Cluster(); !ok {
 		return nil, ErrNoCluster
 	}
+	opened, err := s.newSession(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.sessionOpened(opened)
+	go s.follow(ctx, opened, s.attempts.Name(opened.Passphrase().Secret().Tag))
+	return opened, nil
+}
+
+func (s *Service) newSession(cfg session.Config) (*session.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current != nil && s.current.Open() {
@@ -198,10 +208,10 @@ func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Sessio
 	if err != nil {
 		return nil, err
 	}
+	if s.current != nil {
+		s.handshakes.forget(time.Now(), s.limits.HandshakeLife, s.current)
+	}
 	s.current = opened
-	s.handshakes.sweep()
-	go s.follow(ctx, opened, s.attempts.Name(opened.Passphrase().Secret().Tag))
-	s.sessionOpened(opened)
 	return opened, nil
 }
 
@@ -213,16 +223,24 @@ func (s *Service) follow(ctx context.Context, opened *session.Session, attempts 
 }
 
 // ended forgets the secrets of a session that has ended: the keys a while later, since a joiner whose last reply was lost asks for it
-// again.
-func (s *Service) ended() {
+// again, and those of a joiner that has not heard how it ended when it cannot ask any more.
+func (s *Service) ended(over *session.Session) {
 	s.mu.Lock()
 	older := s.mcInitiator
 	s.mu.Unlock()
 	if older != nil && !takesProofs(older.open) {
 		older.forget()
 	}
+	s.forgetLater(over)
+}
+
+func (s *Service) forgetLater(over *session.Session) {
 	memory := max(2*reconnectPatience, s.limits.HandshakeLife)
-	time.AfterFunc(memory, func() { s.handshakes.forget(time.Now(), memory) })
+	time.AfterFunc(memory, func() {
+		if s.handshakes.forget(time.Now(), memory, over) > 0 {
+			s.forgetLater(over)
+		}
+	})
 }
 
 // admit makes the approved offer a member, durably.
