@@ -24,7 +24,7 @@ func ExampleNew() {
 	log.Switch(false)
 	// Output:
 	// level=WARN msg="wrong proof" security=true category=AUTHN event=authn_login_fail node=micro01 service=microtrust source=192.0.2.7 count=1
-	// level=WARN msg="more of the same, summed up" security=true category=AUTHN event=authn_login_fail node=micro01 service=microtrust source=192.0.2.0/24 count=1
+	// level=WARN msg="wrong proof; more of the same, summed up" security=true category=AUTHN event=authn_login_fail node=micro01 service=microtrust source=192.0.2.0/24 count=1
 	// level=WARN msg="security events are not logged any more" security=true category=SYS event=sys_monitor_disabled node=micro01 service=microtrust
 }
 

@@ -71,7 +71,7 @@ func Fingerprint(fp [32]byte) Field {
 	return Field{attr: slog.String(keyFingerprint, hex.EncodeToString(fp[:]))}
 }
 
-// Source is where a request came from. What has none is summed up as one source of its own.
+// Source is where a request came from. What has none is summed up by its Subject.
 func Source(addr netip.Addr) Field {
 	f := Field{source: addr}
 	if addr.IsValid() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,6 +101,53 @@ func TestNobodyHidesBehindAFlood(t *testing.T) {
 		require.Equal(t, "authn_login_fail", last["event"])
 		require.Equal(t, "192.0.2.1", last["source"])
 	})
+}
+
+// TestNobodyHidesBehindAnotherOfTheKind: what one block of sources does of one kind hides nothing else that it does of that kind, and the
+// sums say what was done; nor does one that has no source hide another.
+func TestNobodyHidesBehindAnotherOfTheKind(t *testing.T) {
+	log, records := logged(events.Config{})
+	from := events.Source(netip.MustParseAddr("192.0.2.1"))
+	for range 3 {
+		log.Emit(events.LoginFail, "strange certificate", from)
+		log.Emit(events.LoginFail, "wrong proof", from)
+		log.Emit(events.DirectReference, "not taken", events.Subject("micro02"))
+		log.Emit(events.DirectReference, "not taken", events.Subject("micro03"))
+	}
+	require.Len(t, records(), 4)
+	log.Flush()
+	require.Len(t, records(), 8)
+	var said []string
+	for _, sum := range records()[4:] {
+		require.EqualValues(t, 2, sum["count"])
+		said = append(said, fmt.Sprint(sum["msg"], sum["subject"], sum["source"]))
+	}
+	const more = "; more of the same, summed up"
+	require.Equal(t, []string{"strange certificate" + more + "<nil>192.0.2.0/24", "wrong proof" + more + "<nil>192.0.2.0/24",
+		"not taken" + more + "micro02<nil>", "not taken" + more + "micro03<nil>"}, said)
+}
+
+// TestTextsAreBounded: who says the same in ever new words floods nothing, and loses no count.
+func TestTextsAreBounded(t *testing.T) {
+	log, records := logged(events.Config{})
+	for i := range 1000 {
+		log.Emit(events.LoginFail, fmt.Sprint("wrong proof ", i), events.Source(netip.MustParseAddr("192.0.2.1")))
+	}
+	require.Len(t, records(), events.MaxTexts+1)
+	log.Flush()
+	require.EqualValues(t, 1000, total(records(), events.LoginFail))
+	require.Len(t, records(), events.MaxTexts+2)
+}
+
+// TestSwitchingAtOnceIsOneEvent: whoever switches the log off while another does tells it once.
+func TestSwitchingAtOnceIsOneEvent(t *testing.T) {
+	log, records := logged(events.Config{})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { log.Switch(false) })
+	}
+	all.Wait()
+	require.Len(t, records(), 1)
 }
 
 // TestSuccessesAreToldOneByOne: as many as a session admits.

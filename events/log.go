@@ -3,7 +3,6 @@ package events
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -54,7 +53,7 @@ func New(cfg Config) *Log {
 }
 
 // Emit writes an event, or counts it where there are too many of its kind. text says for people what happened, in words of this
-// program. Of fields with the same key the first one counts. What is no event is ignored.
+// program, of which there are few: those of a kind are told apart in sums. Of fields with the same key the first one counts. What is no event is ignored.
 func (l *Log) Emit(k Kind, text string, fields ...Field) {
 	facts := k.facts()
 	if facts.name == "" {
@@ -63,7 +62,7 @@ func (l *Log) Emit(k Kind, text string, fields ...Field) {
 	if l.off.Load() {
 		return
 	}
-	if facts.atOnce > 0 && l.tallies.sumUp(k, ratelimit.BlockOf(sourceOf(fields)), l.writeSums) {
+	if facts.atOnce > 0 && l.tallies.sumUp(k, text, whenceOf(fields), l.writeSums) {
 		return
 	}
 	l.write(k, text, fields)
@@ -74,7 +73,7 @@ func (l *Log) On() bool { return !l.off.Load() }
 
 // Switch switches the log on or off. Both are records, unless it was so before.
 func (l *Log) Switch(on bool) {
-	if on == !l.off.Load() {
+	if !l.off.CompareAndSwap(on, !on) {
 		return
 	}
 	kind, text := MonitorEnabled, "security events are logged"
@@ -82,7 +81,6 @@ func (l *Log) Switch(on bool) {
 		l.Flush()
 		kind, text = MonitorDisabled, "security events are not logged any more"
 	}
-	l.off.Store(!on)
 	l.write(kind, text, nil)
 }
 
@@ -92,7 +90,7 @@ func (l *Log) Flush() { l.writeSums(l.tallies.take()) }
 // writeSums writes what was summed up.
 func (l *Log) writeSums(sums []sum) {
 	for _, s := range sums {
-		l.write(s.kind, "more of the same, summed up", []Field{
+		l.write(s.kind, s.text+"; more of the same, summed up", []Field{
 			s.where(), Count(s.count), {attr: slog.Time(keySince, s.since.UTC().Round(0))},
 		})
 	}
@@ -116,20 +114,24 @@ func (l *Log) write(k Kind, text string, fields []Field) {
 	l.logger.LogAttrs(context.Background(), facts.level, text, attrs...)
 }
 
-func sourceOf(fields []Field) netip.Addr {
+func whenceOf(fields []Field) (from whence) {
 	for _, f := range fields {
 		if f.source.IsValid() {
-			return f.source
+			return whence{block: ratelimit.BlockOf(f.source)}
+		}
+		if f.attr.Key == keySubject && from.subject == "" {
+			from.subject = f.attr.Value.String()
 		}
 	}
-	return netip.Addr{}
+	return from
 }
 
-// sum is how many events of a kind were not written for a block of sources.
+// sum is how many events of a kind and text were not written, of those that come from one place.
 type sum struct {
 	kind   Kind
-	block  netip.Prefix
-	others bool // it is of all blocks that had no room of their own
+	text   string
+	from   whence
+	others bool // it is of all places that had no room of their own
 	count  int64
 	since  time.Time
 }
@@ -138,8 +140,10 @@ func (s sum) where() Field {
 	switch {
 	case s.others:
 		return Field{attr: slog.String(keySource, "others")}
-	case !s.block.IsValid():
-		return Field{}
+	case s.from.block.IsValid():
+		return Field{attr: slog.String(keySource, s.from.block.String())}
+	case s.from.subject != "":
+		return Field{attr: slog.String(keySubject, s.from.subject)}
 	}
-	return Field{attr: slog.String(keySource, s.block.String())}
+	return Field{}
 }

@@ -12,42 +12,46 @@ import (
 const (
 	// Period is how long events are summed up.
 	Period = time.Minute
-	// MaxBlocks is how many blocks of sources are told apart in a period, for each kind.
+	// MaxBlocks is how many blocks of sources are told apart in a period, for each kind of event and each text of it.
 	MaxBlocks = 32
+	// MaxTexts is how many texts of one kind are told apart in a period; further ones count as one.
+	MaxTexts = 8
 )
 
-// tallies counts events by kind and block for one period, which begins with the first of them.
+// tallies counts events by kind, text and block for one period, which begins with the first of them.
 type tallies struct {
 	mu    sync.Mutex
-	kinds map[Kind]*tally
-	timer *time.Timer // nil while there is nothing
+	kinds map[Kind]map[string]*tally // by text
+	timer *time.Timer                // nil while there is nothing
 }
 
-// tally is one kind's.
+// tally is that of one kind and text: who causes one thing takes no room from another that has the same kind.
 type tally struct {
-	blocks map[netip.Prefix]*sum
+	whence map[whence]*sum
 	others sum
+}
+
+// whence is where events come from: the block of their source, or who they are about where they have none.
+type whence struct {
+	block   netip.Prefix
+	subject string
 }
 
 // sumUp counts an event and reports whether that is all: false means that it is to be written. When the period is over, the
 // sums are given to write, in a goroutine of their own.
-func (t *tallies) sumUp(k Kind, block netip.Prefix, write func([]sum)) bool {
+func (t *tallies) sumUp(k Kind, text string, from whence, write func([]sum)) bool {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.timer == nil {
 		t.timer = time.AfterFunc(Period, func() { write(t.take()) })
-		t.kinds = map[Kind]*tally{}
+		t.kinds = map[Kind]map[string]*tally{}
 	}
-	of := t.kinds[k]
-	if of == nil {
-		of = &tally{blocks: map[netip.Prefix]*sum{}, others: sum{kind: k, others: true}}
-		t.kinds[k] = of
-	}
-	s := of.blocks[block]
-	if s == nil && len(of.blocks) < MaxBlocks {
-		s = &sum{kind: k, block: block, count: -int64(k.facts().atOnce)}
-		of.blocks[block] = s
+	of := t.of(k, text)
+	s := of.whence[from]
+	if s == nil && len(of.whence) < MaxBlocks {
+		s = &sum{kind: k, text: of.others.text, from: from, count: -int64(k.facts().atOnce)}
+		of.whence[from] = s
 	}
 	if s == nil {
 		s = &of.others
@@ -61,6 +65,22 @@ func (t *tallies) sumUp(k Kind, block netip.Prefix, write func([]sum)) bool {
 	return true
 }
 
+// of returns the tally of a kind and text. It needs t.mu.
+func (t *tallies) of(k Kind, text string) *tally {
+	texts := t.kinds[k]
+	if texts == nil {
+		texts = map[string]*tally{}
+		t.kinds[k] = texts
+	}
+	if texts[text] == nil && len(texts) >= MaxTexts {
+		text = "more of the same kind"
+	}
+	if texts[text] == nil {
+		texts[text] = &tally{whence: map[whence]*sum{}, others: sum{kind: k, text: text, others: true}}
+	}
+	return texts[text]
+}
+
 // take returns the sums, in the order of the catalogue, and begins anew.
 func (t *tallies) take() []sum {
 	t.mu.Lock()
@@ -70,19 +90,22 @@ func (t *tallies) take() []sum {
 		t.timer = nil
 	}
 	var out []sum
-	for _, of := range t.kinds {
-		for _, s := range of.blocks {
-			if s.count > 0 {
-				out = append(out, *s)
+	for _, texts := range t.kinds {
+		for _, of := range texts {
+			for _, s := range of.whence {
+				if s.count > 0 {
+					out = append(out, *s)
+				}
 			}
-		}
-		if of.others.count > 0 {
-			out = append(out, of.others)
+			if of.others.count > 0 {
+				out = append(out, of.others)
+			}
 		}
 	}
 	t.kinds = nil
 	slices.SortFunc(out, func(a, b sum) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), a.block.Addr().Compare(b.block.Addr()), cmp.Compare(a.count, b.count))
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.text, b.text), a.from.block.Addr().Compare(b.from.block.Addr()),
+			cmp.Compare(a.from.subject, b.from.subject), cmp.Compare(a.count, b.count))
 	})
 	return out
 }
