@@ -96,6 +96,7 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 				cfg.Guests.enter(guarded)
 				return nil
 			}
+			guarded.pace.yield() // nobody waits for what is told
 			return told(err)
 		}
 		return own, nil

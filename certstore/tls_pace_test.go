@@ -116,3 +116,17 @@ func TestWaitForATurnEndsWithTheConnection(t *testing.T) {
 	require.ErrorIs(t, serverErr, context.Canceled)
 	require.Error(t, clientErr)
 }
+
+// TestNobodyWaitsForWhatIsTold: who is told of a refused certificate holds no turn meanwhile, however long that takes.
+func TestNobodyWaitsForWhatIsTold(t *testing.T) {
+	server := mintIdentity(t, "micro01")
+	q := &queue{}
+	held := make(chan int, 1)
+	config := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{Turn: q.turn, Refused: func(net.Addr, error) {
+		_, now, _ := q.counts()
+		held <- now
+	}})
+	_, _ = visit(t, &certstore.Guests{}, config, presenting("", mintIdentity(t, "micro03").TLSCertificate()),
+		func(conn *tls.Conn) error { return conn.Handshake() }, call)
+	require.Zero(t, <-held)
+}
