@@ -49,7 +49,7 @@ func TestLogAndMetrics(t *testing.T) {
 
 func TestLogAndMetricsThatCannotBe(t *testing.T) {
 	dir := t.TempDir()
-	for _, args := range [][]string{{"-log", filepath.Join(dir, "none", "log")}, {"-metrics", "not an address"}} {
+	for _, args := range [][]string{{"-log", filepath.Join(dir, "none", "log")}, {"-metrics", "not an address"}, {"-metrics", ":0"}, {"-metrics", "0.0.0.0:0"}, {"-metrics", "[::]:0"}} {
 		p := terminaltest.Start(t, server.Run, append(args, "-dir", filepath.Join(dir, "m1"), "-name", "micro01", "-listen", "127.0.0.1:0")...)
 		require.Equal(t, 1, p.End())
 		require.Contains(t, p.Stderr.String(), args[0])

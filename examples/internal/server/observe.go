@@ -22,7 +22,8 @@ type observed struct {
 	stop    func()
 }
 
-// observe opens the log and begins to serve the metrics, over plain HTTP in the form of expvar: that is for this machine's own monitoring.
+// observe opens the log and begins to serve the metrics, over plain HTTP in the form of expvar: that is for this machine's own monitoring,
+// which is why they are shown on a loopback address only.
 func observe(o options) (observed, error) {
 	seen := observed{stop: func() {}}
 	if o.log != "" {
@@ -35,7 +36,7 @@ func observe(o options) (observed, error) {
 	if o.metrics == "" {
 		return seen, nil
 	}
-	listener, err := net.Listen("tcp", o.metrics)
+	listener, err := listenLocally(o.metrics)
 	if err != nil {
 		seen.stop()
 		return seen, terminal.Usagef("-metrics: %w", err)
@@ -61,4 +62,17 @@ func observe(o options) (observed, error) {
 		closeLog()
 	}
 	return seen, nil
+}
+
+// listenLocally listens where no other machine can connect to.
+func listenLocally(address string) (net.Listener, error) {
+	at, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if !at.IP.IsLoopback() {
+		return nil, fmt.Errorf("%s is not a loopback address such as 127.0.0.1:9100: whoever reaches it could read the metrics and use up "+
+			"connections; let a proxy with TLS stand before it", address)
+	}
+	return net.ListenTCP("tcp", at)
 }

@@ -60,7 +60,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
 	flags.BoolVar(&o.printFingerprint, "print-fingerprint", false, "print this machine's fingerprint in full and exit")
 	flags.StringVar(&o.log, "log", "", "`file` to which the log, security events included, is appended in JSON; none: no log")
-	flags.StringVar(&o.metrics, "metrics", "", "`address:port` on which this machine's own monitoring finds metrics, under /debug/vars; none: no metrics")
+	flags.StringVar(&o.metrics, "metrics", "", "loopback `address:port` on which this machine's own monitoring finds metrics, under /debug/vars; none: no metrics")
 	if err := terminal.Parse(flags, args, stdout, purpose, true); err != nil {
 		return o, err
 	}
