@@ -46,7 +46,7 @@ func TestFindings(t *testing.T) {
 			fate m2 m1 0 silence client 3200 0 0s
 			fate m2 m1 1 silence client 3200 0 0s
 			fate m2 m1 2 silence client 3200 0 0s
-			split m1 30 20s`,
+			split m2 14 20s`,
 		"somebody with all keys alters every message of a join": `
 			stolen
 			fate m2 m1 0 message-alter server 1 4 0s
