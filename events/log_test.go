@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,9 +16,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// lockedBuffer may be read while sums are written.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.out.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.out.String()
+}
+
 // logged returns a log and what it wrote, decoded record by record: of a key that is there twice, the last value.
 func logged(cfg events.Config) (*events.Log, func() []map[string]any) {
-	var out bytes.Buffer
+	var out lockedBuffer
 	cfg.Logger = slog.New(slog.NewJSONHandler(&out, nil))
 	return events.New(cfg), func() []map[string]any {
 		var all []map[string]any
