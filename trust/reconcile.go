@@ -41,6 +41,7 @@ func (r *replica) reconcile(ctx context.Context, client *http.Client, name strin
 	req := exchangeRequest{Statements: encodeStatements(news)}
 	sent := map[certstore.StatementID]bool{}
 	declined := map[certstore.StatementID]bool{} // what one of the two did not take
+	var compared [2]certstore.Digest             // both sets, when it was decided what to compare
 	for range maxRounds {
 		here := r.now()
 		req.Cluster, req.Digest = here.snapshot.Cluster().String(), here.digest()
@@ -71,9 +72,14 @@ func (r *replica) reconcile(ctx context.Context, client *http.Client, name strin
 			}
 		}
 		wanted := here.pick(reply.Want, sent)
+		sets := [2]certstore.Digest{here.snapshot.Digest(), x.digest}
 		if len(wanted) == 0 && len(req.Buckets) > 0 && more.added == 0 && (len(declined) == before || before > maxDeclined) {
-			return x, errApart
+			// What came to one of the two from elsewhere meanwhile may be all that they differ in.
+			if sets == compared {
+				return x, errApart
+			}
 		}
+		compared = sets
 		if len(reply.Sums) == 0 && reply.Digest != req.Digest {
 			return x, fmt.Errorf("%w: another digest without sums", errMeaning)
 		}
