@@ -32,23 +32,19 @@ func newArrivals(l Limits) arrivals {
 // turnsAtOnce leaves a processor to everybody else, who may be members, where there is more than one.
 func turnsAtOnce() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
-// watch counts the connections of a server, from when they are accepted until something is asked over them, and from then on for their members.
+// watch counts the connections of a server, from when they are accepted until something is asked over them, and from then on for
+// their members. It is one hook that sees all, so that who puts another in its place has no connections ended that are in use.
 func (a *arrivals) watch(srv *http.Server, of *connections) {
-	before, state := srv.ConnContext, srv.ConnState
-	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		a.enter(c)
-		if before != nil {
-			ctx = before(ctx, c)
-		}
-		return ctx
-	}
-	srv.ConnState = func(c net.Conn, s http.ConnState) {
-		if s != http.StateNew {
+	before := srv.ConnState
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			a.enter(c)
+		} else {
 			a.leave(c)
 		}
-		of.change(c, s)
-		if state != nil {
-			state(c, s)
+		of.change(c, state)
+		if before != nil {
+			before(c, state)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,4 +115,62 @@ func TestHandshakeGivesUpItsTurn(t *testing.T) {
 	require.Error(t, err)
 	require.False(t, errors.Is(err, context.Canceled))
 	require.Eventually(t, func() bool { return first.svc.WaitForTurns() == 0 && first.svc.Arrivals() == 0 }, 20*time.Second, time.Millisecond)
+}
+
+// TestArrivalsAreLeftAlone: where somebody sets ConnState or ConnContext after Attach, connections over which something is asked stay
+// open however many there are; and what was there before is called.
+func TestArrivalsAreLeftAlone(t *testing.T) {
+	m := light(t, "micro01", certstore.NewMemoryBackend())
+	require.NoError(t, m.store.Bootstrap(t.Context()))
+	svc, err := trust.NewService(trust.Config{Store: m.store, Limits: trust.Limits{Arrivals: 2}})
+	require.NoError(t, err)
+	var before, after atomic.Int32
+	for name, set := range map[string]func(*http.Server, *atomic.Int32){
+		"ConnState": func(srv *http.Server, n *atomic.Int32) { srv.ConnState = func(net.Conn, http.ConnState) { n.Add(1) } },
+		"ConnContext": func(srv *http.Server, n *atomic.Int32) {
+			srv.ConnContext = func(ctx context.Context, _ net.Conn) context.Context { n.Add(1); return ctx }
+		},
+	} {
+		for when, n := range map[string]*atomic.Int32{"before": &before, "after": &after} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				n.Store(0)
+				srv := &http.Server{Handler: http.NotFoundHandler()}
+				if n == &before {
+					set(srv, n)
+				}
+				require.NoError(t, svc.Attach(srv))
+				if n == &after {
+					set(srv, n)
+				}
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				defer srv.Close()
+				go srv.ServeTLS(m.store.Guard(ln), "", "")
+				var all []*tls.Conn
+				for range 6 {
+					raw, err := net.Dial("tcp", ln.Addr().String())
+					require.NoError(t, err)
+					conn := tls.Client(raw, strangerTLS(m.store.Identity(), "http/1.1"))
+					defer conn.Close()
+					all = append(all, conn)
+					asks(t, conn)
+				}
+				for _, conn := range all {
+					asks(t, conn)
+				}
+				require.Positive(t, n.Load())
+			})
+		}
+	}
+}
+
+// asks sends one request and reads its answer.
+func asks(t *testing.T, conn net.Conn) {
+	t.Helper()
+	_, err := io.WriteString(conn, "GET /1.0 HTTP/1.1\r\nHost: micro01\r\n\r\n")
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.NoError(t, err)
 }

@@ -21,8 +21,8 @@ import (
 //   - Connections with that ALPN are served by the join handler alone, so that no handler of srv ever sees a stranger. The
 //     same holds for introductions, by which members that lost sight of each other prove themselves: another ALPN, another
 //     handler.
-//   - Connections over which nothing has been asked yet are bounded, and their handshakes computed in turns, by ConnContext and
-//     ConnState, which call what srv had there. After that those of each member are bounded.
+//   - Connections over which nothing has been asked yet are bounded, and their handshakes computed in turns. After that those of each
+//     member are bounded. Both bounds are by ConnState, which calls what srv had there; one that is set later ends them.
 //   - Where srv.HTTP2 is nil, a connection gets at most 100 requests at one time and 128 KiB of bodies that are not read yet.
 //   - Deadlines for the TLS handshake and the request header are set where srv has none (10 s).
 //
