@@ -30,7 +30,7 @@ type ServerTLSConfig struct {
 	Refused func(remote net.Addr, reason error)
 	// Turn, if set, is called before a handshake computes anything that costs, on connections of [Store.Guard], with the address
 	// of the peer, which may be anybody; it returns when it is this one's turn, and done is called when the connection goes on
-	// to wait for the peer. An error ends the handshake. The context ends with the connection. It is called from many goroutines.
+	// to read what the peer says. An error ends the handshake. The context ends with the connection. It is called from many goroutines.
 	Turn func(ctx context.Context, peer net.Addr) (done func(), err error)
 	// MinVersion may be tls.VersionTLS12 for old members' sake. Every other value, zero included, means TLS 1.3, which
 	// strangers must speak in any case.

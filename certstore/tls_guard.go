@@ -65,7 +65,7 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 	if err := c.check(); err != nil {
 		return 0, err
 	}
-	c.pace.yield()
+	c.pace.written()
 	return c.Conn.Write(p)
 }
 

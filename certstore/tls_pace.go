@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// pace makes a handshake compute in its turn only. The turn ends when the connection goes on to wait for the peer, and what
-// arrives then needs another one, until the peer has been decided about.
+// pace makes a handshake compute in its turn only. The turn ends when the connection goes on to read, and what arrives then needs
+// another one, until the peer has been decided about.
 type pace struct {
 	mu     sync.Mutex
 	turn   func(context.Context, net.Addr) (func(), error)
@@ -74,6 +74,17 @@ func (p *pace) yield() {
 	p.mu.Unlock()
 	if done != nil {
 		done()
+	}
+}
+
+// written is yield before a write, once the peer has been decided about. Before that the turn goes on: a peer that sent more than one
+// message at once has the next computed without a read in between, and what a handshake writes is less than what a socket takes.
+func (p *pace) written() {
+	p.mu.Lock()
+	deciding := p.turn != nil
+	p.mu.Unlock()
+	if !deciding {
+		p.yield()
 	}
 }
 

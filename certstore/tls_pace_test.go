@@ -130,3 +130,92 @@ func TestNobodyWaitsForWhatIsTold(t *testing.T) {
 		func(conn *tls.Conn) error { return conn.Handshake() }, call)
 	require.Zero(t, <-held)
 }
+
+// inTurn notes for everything that is written whether a turn is held meanwhile.
+type inTurn struct {
+	net.Listener
+	q *queue
+
+	mu      sync.Mutex
+	written []bool
+}
+
+type inTurnConn struct {
+	net.Conn
+	l *inTurn
+}
+
+func (l *inTurn) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return inTurnConn{conn, l}, err
+}
+
+func (c inTurnConn) Write(p []byte) (int, error) {
+	_, held, _ := c.l.q.counts()
+	c.l.mu.Lock()
+	c.l.written = append(c.l.written, held > 0)
+	c.l.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+// said is what a client says before it has heard the whole of the server's first flight.
+type said struct {
+	net.Conn
+	bytes []byte
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.bytes = append(s.bytes, p...)
+	return s.Conn.Write(p)
+}
+
+// TestBothHellosTakeTurns: a client whose first hello is not what the server would like sends the second along with it, as it knows what
+// the server will ask for. What the server computes for the second is in a turn, too.
+func TestBothHellosTakeTurns(t *testing.T) {
+	server := mintIdentity(t, "micro01")
+	q := &queue{}
+	config := certstore.ServerTLS(server, always(snapshotOf(server)), certstore.ServerTLSConfig{Turn: q.turn})
+	config.CurvePreferences = []tls.CurveID{tls.CurveP256}
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	noting := &inTurn{Listener: inner, q: q}
+	guarded := certstore.Guard(noting)
+	defer guarded.Close()
+	serve := func(use func(net.Conn)) error {
+		raw, err := net.Dial("tcp", inner.Addr().String())
+		require.NoError(t, err)
+		defer raw.Close()
+		conn, err := guarded.Accept()
+		require.NoError(t, err)
+		defer conn.Close()
+		noting.written = nil
+		shaken := make(chan error, 1)
+		go func() { shaken <- tls.Server(conn, config).Handshake() }()
+		use(raw)
+		return <-shaken
+	}
+	hellos := &said{}
+	require.Error(t, serve(func(raw net.Conn) {
+		hellos.Conn = raw
+		client := presenting("")
+		client.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256}
+		client.VerifyConnection = func(tls.ConnectionState) error { return errors.New("as far as the server's flight") }
+		require.Error(t, tls.Client(hellos, client).Handshake())
+	}))
+	require.GreaterOrEqual(t, len(noting.written), 2, "the request for another hello, and the flight")
+	require.NotContains(t, noting.written, false, "of a client that waits for the answer to its first hello")
+	flight := len(noting.written)
+	require.Error(t, serve(func(raw net.Conn) {
+		_, err := raw.Write(hellos.bytes)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			noting.mu.Lock()
+			defer noting.mu.Unlock()
+			return len(noting.written) >= flight
+		}, 20*time.Second, time.Millisecond)
+	}))
+	require.NotContains(t, noting.written, false, "of a client that does not")
+	_, held, most := q.counts()
+	require.Zero(t, held)
+	require.Equal(t, 1, most)
+}
