@@ -87,7 +87,7 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 			own.NextProtos = slices.Insert(slices.Clone(own.NextProtos), 0, http11)
 		}
 		own.VerifyConnection = func(state tls.ConnectionState) error {
-			guarded.pace.decided()
+			defer guarded.pace.decided()
 			m, err := admitPeer(&state, current(), gates)
 			switch {
 			case m != nil:

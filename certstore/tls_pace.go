@@ -59,11 +59,13 @@ func (p *pace) again() error {
 	return nil
 }
 
-// decided says that no further turn is needed. The one that is held goes on: the peer's signature is verified in it.
+// decided ends the turn, and says that no further one is needed. The peer's signature is verified outside: nothing says when that is
+// over, and a first request that came along with it would be answered in the turn, however long its handler takes.
 func (p *pace) decided() {
 	p.mu.Lock()
 	p.turn = nil
 	p.mu.Unlock()
+	p.yield()
 }
 
 // yield ends the turn that is held.

@@ -219,3 +219,22 @@ func TestBothHellosTakeTurns(t *testing.T) {
 	require.Zero(t, held)
 	require.Equal(t, 1, most)
 }
+
+// TestTurnEndsWithTheHandshake: also if nothing is read or written after it. A client that sends its first request along with the end of
+// its handshake is answered without a read, after whatever time the handler takes.
+func TestTurnEndsWithTheHandshake(t *testing.T) {
+	server, member := mintIdentity(t, "micro01"), mintIdentity(t, "micro02")
+	q := &queue{}
+	config := certstore.ServerTLS(server, always(snapshotOf(server, member)), certstore.ServerTLSConfig{Turn: q.turn})
+	serverErr, clientErr := visit(t, &certstore.Guests{}, config, presenting("", member.TLSCertificate()), func(conn *tls.Conn) error {
+		if err := conn.Handshake(); err != nil {
+			return err
+		}
+		if taken, held, _ := q.counts(); taken == 0 || held > 0 {
+			return errors.New("a turn is held still, or none was taken")
+		}
+		return echo(conn)
+	}, call)
+	require.NoError(t, serverErr)
+	require.NoError(t, clientErr)
+}

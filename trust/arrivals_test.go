@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -173,4 +174,45 @@ func asks(t *testing.T, conn net.Conn) {
 	require.NoError(t, err)
 	_, err = io.Copy(io.Discard, resp.Body)
 	require.NoError(t, err)
+}
+
+// heldBack keeps back what is written after the first message.
+type heldBack struct {
+	net.Conn
+	first bool
+	kept  []byte
+}
+
+func (h *heldBack) Write(p []byte) (int, error) {
+	if !h.first {
+		h.first = true
+		return h.Conn.Write(p)
+	}
+	h.kept = append(h.kept, p...)
+	return len(p), nil
+}
+
+// TestSlowHandlerHoldsNoTurn: members that send their first requests along with the ends of their handshakes, and a byte more, keep
+// nobody waiting while their handlers run.
+func TestSlowHandlerHoldsNoTurn(t *testing.T) {
+	m := light(t, "micro01", certstore.NewMemoryBackend())
+	require.NoError(t, m.store.Bootstrap(t.Context()))
+	entered, leave := make(chan struct{}), make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/slow", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-leave })
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	m.serveOn(ln, trust.Config{}, mux)
+	defer close(leave)
+	for range runtime.GOMAXPROCS(0) {
+		held := &heldBack{Conn: connectFrom(t, "127.66.0.1", m)}
+		conn := tls.Client(held, strangerTLS(m.store.Identity(), "http/1.1"))
+		require.NoError(t, conn.Handshake())
+		_, err := io.WriteString(conn, "GET /slow HTTP/1.1\r\nHost: m\r\n\r\nG")
+		require.NoError(t, err)
+		_, err = held.Conn.Write(held.kept)
+		require.NoError(t, err)
+		<-entered
+	}
+	require.NoError(t, tls.Client(connectFrom(t, "127.66.0.2", m), strangerTLS(m.store.Identity(), "http/1.1")).Handshake())
 }
