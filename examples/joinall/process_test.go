@@ -159,7 +159,7 @@ func TestTenProcesses(t *testing.T) {
 	began := time.Now()
 	t.Run("in any order", testAnyOrder)
 	took := time.Since(began)
-	t.Run("one is killed", func(t *testing.T) { testKilled(t, min(max(20*time.Second, 5*took), 90*time.Second)) })
+	t.Run("one is killed", func(t *testing.T) { testKilled(t, min(max(12*time.Second, 3*took), 90*time.Second)) })
 }
 
 // testAnyOrder: started in any order, each ends by itself.

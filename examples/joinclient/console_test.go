@@ -38,6 +38,7 @@ func serveOnly(t *testing.T, dir, name string) *terminaltest.Program {
 }
 
 func TestConsoleRemovesWhileTheMembersAreServed(t *testing.T) {
+	t.Parallel() // it waits for the clock
 	s := serve(t)
 	second, third := machineDir(t, "micro02"), machineDir(t, "micro03")
 	s.admit(second, "micro02")
