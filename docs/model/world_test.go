@@ -75,7 +75,6 @@ type handshake struct {
 	raw     []byte // body of its reply
 	reply   helloReply
 	status  string // open, dropped or proved
-	wrong   int    // proofs that were counted
 	by      *try   // whose proof was taken
 	insider *hmacauth.JoinerKeys
 	turn    int // how many of the requests of by were processed
@@ -111,9 +110,8 @@ type try struct {
 	request []byte // body of hello
 	raw     []byte // body of the reply that it got
 	reply   helloReply
-	sent    []*message // signed requests
-	proved  bool       // a reply to its proof was accepted
-	heard   []string
+	sent    []*message          // signed requests
+	proved  bool                // a reply to its proof was accepted
 	begun   *hmacauth.Initiator // of the attacker, where the share is his own
 	secret  string              // under which he made it
 	zero    bool                // it is the identity
