@@ -87,8 +87,21 @@ func newHonestMember(ctx context.Context, told honestTold) (*trust.Service, erro
 	return trust.NewService(trust.Config{Store: j.cfg.Store, Logger: slog.New(slog.DiscardHandler)})
 }
 
-// exchange makes the sets of the member and of the server equal. That they differ again already is no failure.
-func exchange(ctx context.Context, member *trust.Service) error {
+// tries is how often a member calls before its exchange counts as failed. Service.Run goes on for ever.
+const tries = 5
+
+// exchange makes the sets of the member and of the server equal. That they differ again already is no failure, and neither is a
+// connection that was ended for others before anything was asked over it: then the member calls again, as Service.Run does.
+func exchange(ctx context.Context, member *trust.Service) (err error) {
+	for range tries {
+		if err = exchangeOnce(ctx, member); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func exchangeOnce(ctx context.Context, member *trust.Service) error {
 	for _, st := range member.Reach(ctx) {
 		if st.Member.Name == serverName && (st.State == trust.MemberInStep || st.State == trust.MemberBehind) {
 			return nil
