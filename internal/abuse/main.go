@@ -66,7 +66,7 @@ func main() {
 
 func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("abuse", flag.ContinueOnError)
-	short := flags.Bool("short", false, "each attack for a second, from one kind of sources; all is judged but the time that joins take")
+	short := flags.Bool("short", false, "each attack for a second, from one kind of sources; all is judged but the times, and the exchanges of a member")
 	sources := flags.String("sources", strings.Join(sourceModes(), ","), "where attacks come from, separated by commas")
 	each := flags.Duration("each", 12*time.Second, "how long each attack lasts")
 	if err := flags.Parse(args); err != nil {
