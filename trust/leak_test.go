@@ -171,9 +171,13 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		require.Zero(t, l.dialled.open.Load(), "%s: a connection of the joiner is open", kind.name)
 	}
 	l.reopen()
-	grown, later := int64(heapInUse())-int64(half), int64(joins-joins/2)
+	later := int64(joins - joins/2)
+	var grown int64
+	require.Eventually(t, func() bool { // what is remembered for a minute after a session is forgotten then
+		grown = int64(heapInUse()) - int64(half)
+		return grown < 1<<20+128*later
+	}, 3*time.Minute, time.Second/10, "bytes of heap that the later half leaves")
 	t.Logf("%d joins, %d bytes of heap for each", joins, grown/later)
-	require.Less(t, grown, 1<<20+128*later, "bytes of heap that the later half leaves")
 	require.GreaterOrEqual(t, l.accepted.ever.Load(), int64(joins-joins/len(l.kinds)-1))
 	l.open.Close(nil)
 	require.NoError(t, l.first.srv.Shutdown(t.Context()))
