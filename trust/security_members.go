@@ -56,16 +56,21 @@ func (s *Service) tellChanges(then, here *ledger) {
 
 // passedBy returns who was admitted and removed between two sets, so that neither snapshot has them: what the admission says.
 func passedBy(then, here *ledger) (gone []*certstore.Member) {
-	news := here.since(then)
+	news, removed := here.since(then), map[certstore.KeyID]bool{}
+	for _, st := range news {
+		if out, ok := st.Remove(); ok && !then.snapshot.Gone(out.Target) {
+			removed[out.Target] = true
+		}
+	}
 	for _, st := range news {
 		in, ok := st.Admit()
-		if !ok || then.snapshot.Gone(in.Subject) || removalOf(news, in.Subject) == nil {
+		if !ok || !removed[in.Subject] {
 			continue
 		}
+		delete(removed, in.Subject) // it is told once, however often it was admitted
 		_, was := then.snapshot.ByKey(in.Subject)
 		_, is := here.snapshot.ByKey(in.Subject)
-		again := slices.ContainsFunc(gone, func(m *certstore.Member) bool { return m.Key == in.Subject })
-		if !was && !is && !again {
+		if !was && !is {
 			gone = append(gone, &certstore.Member{Name: in.Name, Key: in.Subject, Fingerprint: sha256.Sum256(in.Certificate)})
 		}
 	}
