@@ -20,6 +20,7 @@ type dialer struct {
 	address   string
 	cfg       JoinConfig
 	transport *http.Transport
+	dialled   *dialled
 
 	mu       sync.Mutex
 	server   certstore.Fingerprint // of the first connection; zero before
@@ -29,8 +30,9 @@ type dialer struct {
 
 func newDialer(address string, cfg JoinConfig) *dialer {
 	d := &dialer{address: address, cfg: cfg}
-	if d.cfg.Dial == nil {
-		d.cfg.Dial = cfg.Store.Dial
+	d.dialled = newDialled(cfg.Dial)
+	if cfg.Dial == nil {
+		d.dialled.open = cfg.Store.Dial
 	}
 	d.transport = &http.Transport{
 		DialTLSContext:         d.dial,
@@ -41,7 +43,10 @@ func newDialer(address string, cfg JoinConfig) *dialer {
 	return d
 }
 
-func (d *dialer) close() { d.transport.CloseIdleConnections() }
+func (d *dialer) close() {
+	d.transport.CloseIdleConnections() // with TLS's farewell
+	d.dialled.close()
+}
 
 // proved reports whether any handshake of this join came to the point where the server had proved itself.
 func (d *dialer) proved() bool {
@@ -76,7 +81,7 @@ func (d *dialer) fingerprint() certstore.Fingerprint {
 }
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	raw, err := d.cfg.Dial(ctx, network, address)
+	raw, err := d.dialled.dial(ctx, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

@@ -57,7 +57,7 @@ type JoinConfig struct {
 	// Attempts counts proofs of the passphrase that got no verified answer. Share one among all joins of a process that
 	// may use the same passphrase; nil counts for this call alone.
 	Attempts *ratelimit.Attempts
-	// Dial opens connections to the initiator; nil means Store.Dial.
+	// Dial opens connections to the initiator; nil means Store.Dial. All of them are closed when Join returns.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Logger receives what happens, security events included; nil discards. No secret ever reaches it.
 	Logger *slog.Logger

@@ -63,7 +63,7 @@ func (m *machine) serveOn(ln net.Listener, cfg trust.Config, mux *http.ServeMux)
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	}
 	mux.Handle(trust.MemberPath, m.svc.Handler())
-	m.srv = &http.Server{Handler: mux}
+	m.srv = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
 	require.NoError(m.t, m.svc.Attach(m.srv))
 	m.addr = ln.Addr().String()
 	done := make(chan error, 1)

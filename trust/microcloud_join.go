@@ -50,7 +50,8 @@ type MicroCloudJoinConfig struct {
 	Progress func(Progress)
 	// Attempts counts intents that were answered with a wrong passphrase, as JoinConfig.Attempts does.
 	Attempts *ratelimit.Attempts
-	// Dial opens connections to the initiator; nil means Store.Dial of the service's store.
+	// Dial opens connections to the initiator; nil means Store.Dial of the service's store. All are closed when JoinMicroCloud
+	// returns.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -77,6 +78,7 @@ func (s *Service) JoinMicroCloud(ctx context.Context, address string, cfg MicroC
 		return Result{}, err
 	}
 	defer s.endMicrocloudJoin(j)
+	defer j.dialled.close()
 	res, err := j.run(ctx)
 	defer func() { j.told.ended(s.store.Identity(), err) }()
 	switch {
@@ -103,6 +105,7 @@ type microcloudJoiner struct {
 	heard     microcloudEchoes
 	tag       [32]byte
 	told      joining
+	dialled   *dialled
 	attempt   int
 	stored    bool // the member set is
 
@@ -163,6 +166,7 @@ func (s *Service) newMicrocloudJoiner(address string, cfg MicroCloudJoinConfig) 
 	}
 	return &microcloudJoiner{
 		service: s, cfg: cfg, address: theirs, addresses: []string{own}, body: body, tag: cfg.Attempts.Name(cfg.Passphrase.Tag),
+		dialled:   newDialled(cfg.Dial),
 		told:      joining{emit: s.emit, protocol: microcloud.Version, compared: comparedBy(cfg.Fingerprint, false, cfg.Verify != nil)},
 		confirmed: make(chan confirmation, 1), ended: make(chan error, 1),
 	}, nil

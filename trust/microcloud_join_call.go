@@ -22,7 +22,7 @@ func (j *microcloudJoiner) caller(anonymous bool) *microcloudCaller {
 		Identity: j.service.store.Identity(), Anonymous: anonymous, Protocols: []string{"http/1.1"}, Verify: j.verifyServer,
 	})
 	return newMicrocloudCaller(j.address, func(ctx context.Context, network, address string) (net.Conn, error) {
-		raw, err := j.cfg.Dial(ctx, network, address)
+		raw, err := j.dialled.dial(ctx, network, address)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
