@@ -87,16 +87,15 @@ func serverTLS(identity func() *Identity, current func() *Snapshot, cfg ServerTL
 			own.NextProtos = slices.Insert(slices.Clone(own.NextProtos), 0, http11)
 		}
 		own.VerifyConnection = func(state tls.ConnectionState) error {
-			defer guarded.pace.decided()
 			m, err := admitPeer(&state, current(), gates)
 			switch {
 			case m != nil:
 				guarded.watch(func() error { return stillMember(current(), m) })
 			case err != nil && guests && mayVisit(&state, err) && cfg.Guests.Open():
 				cfg.Guests.enter(guarded)
-				return nil
+				err = nil
 			}
-			guarded.pace.yield() // nobody waits for what is told
+			guarded.pace.decided() // nobody waits for what is told
 			return told(err)
 		}
 		return own, nil

@@ -208,9 +208,11 @@ func TestSlowHandlerHoldsNoTurn(t *testing.T) {
 		held := &heldBack{Conn: connectFrom(t, "127.66.0.1", m)}
 		conn := tls.Client(held, strangerTLS(m.store.Identity(), "http/1.1"))
 		require.NoError(t, conn.Handshake())
-		_, err := io.WriteString(conn, "GET /slow HTTP/1.1\r\nHost: m\r\n\r\nG")
-		require.NoError(t, err)
-		_, err = held.Conn.Write(held.kept)
+		for _, text := range []string{"GET /slow HTTP/1.1\r\nHost: m\r\n\r\n", "G"} { // two records: the second waits inside TLS
+			_, err := io.WriteString(conn, text)
+			require.NoError(t, err)
+		}
+		_, err := held.Conn.Write(held.kept)
 		require.NoError(t, err)
 		<-entered
 	}
