@@ -47,7 +47,7 @@ func start(ctx context.Context, o options, id *certstore.Identity, plan *unatten
 			return nil, errors.Join(terminal.Usagef("%s has no address for %s, and others cannot dial %s", o.config, id.Name(), d.address), listener.Close())
 		}
 	}
-	if d.store, err = certstore.Open(o.dir, id); err != nil {
+	if d.store, err = certstore.Open(o.Dir, id); err != nil {
 		return nil, errors.Join(&terminal.UsageError{Err: err}, listener.Close())
 	}
 	if err := d.serve(ctx, listener); err != nil {

@@ -11,20 +11,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/unattended"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-}
+func main() { terminal.Main(run) }
 
 // run runs joinall until its machine is done, and returns the exit code: one of terminal.Meanings.
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
@@ -32,7 +24,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if errors.Is(err, flag.ErrHelp) {
 		return int(terminal.Done)
 	}
-	screen := terminal.NewScreen(stdout, o.json && !o.printFingerprint)
+	screen := o.Screen(stdout)
 	if err == nil {
 		err = joinAll(ctx, o, screen, stdout)
 	}
@@ -44,12 +36,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 
 // joinAll is the whole program after its command line was read.
 func joinAll(ctx context.Context, o options, screen *terminal.Screen, stdout io.Writer) error {
-	id, err := certstore.LoadOrCreateIdentity(o.dir, certstore.IdentityConfig{Name: o.name})
-	if err != nil {
-		return &terminal.UsageError{Err: err}
-	}
-	if o.printFingerprint {
-		_, err := fmt.Fprintln(stdout, id.Fingerprint())
+	id, err := o.Identity(stdout)
+	if id == nil {
 		return err
 	}
 	plan, err := unattended.Load(o.config)
@@ -61,7 +49,7 @@ func joinAll(ctx context.Context, o options, screen *terminal.Screen, stdout io.
 		return err
 	}
 	defer d.stop()
-	show := &view{screen: screen, store: d.store, address: d.address, picture: o.picture}
+	show := &view{screen: screen, store: d.store, address: d.address, picture: o.Picture}
 	show.begin(plan)
 	report, err := plan.Run(d.ctx, unattended.Machine{
 		Store: d.store, Service: d.service, Addresses: []string{d.address}, Services: o.services, Progress: show.progress,

@@ -102,7 +102,7 @@ func (d *dialogue) verify(ctx context.Context, other trust.Initiator) error {
 	}
 	defer d.asking.Done()
 	d.screen.Indented(fmt.Sprintf("%s, at %s, shows this as its own:", other.Name, other.Address),
-		terminal.Fingerprint(other.Fingerprint, d.picture)...)
+		terminal.Fingerprint(other.Fingerprint, d.Picture)...)
 	yes, err := terminal.AskYes(ctx, d.screen, d.input, "Is it the same on the screen of "+other.Name+"?")
 	switch {
 	case err != nil:

@@ -17,7 +17,7 @@ func Search(ctx context.Context, args []string, stdin io.Reader, stdout io.Write
 	}
 	input := terminal.NewInput(stdin)
 	defer input.Close()
-	f := &finder{options: o, screen: terminal.NewScreen(stdout, o.json), input: input, network: "eth0", results: results}
+	f := &finder{options: o, screen: terminal.NewScreen(stdout, o.JSON), input: input, network: "eth0", results: results}
 	return f.servers(ctx)
 }
 

@@ -19,32 +19,28 @@ const purpose = `joinclient makes this machine a member of a cluster. On a machi
 
 // options are what the command line says.
 type options struct {
-	dir, name        string
-	server           string
-	network, find    string
-	advertise        terminal.Addresses
-	passphraseFile   string
-	invitationFile   string
-	hidden           bool
-	fingerprint      certstore.Fingerprint
-	skipFingerprint  bool
-	microCloud       bool
-	listen           string
-	foundCluster     bool
-	services         terminal.Pairs
-	attributes       terminal.Pairs
-	wait, timeout    time.Duration
-	picture          bool
-	json             bool
-	printFingerprint bool
+	terminal.Machine
+	server          string
+	network, find   string
+	advertise       terminal.Addresses
+	passphraseFile  string
+	invitationFile  string
+	hidden          bool
+	fingerprint     certstore.Fingerprint
+	skipFingerprint bool
+	microCloud      bool
+	listen          string
+	foundCluster    bool
+	services        terminal.Pairs
+	attributes      terminal.Pairs
+	wait, timeout   time.Duration
 }
 
 // parse reads the command line. Help goes to stdout, and err is flag.ErrHelp then.
 func parse(args []string, stdout io.Writer) (options, error) {
 	o := options{services: terminal.Pairs{}, attributes: terminal.Pairs{}}
 	flags := flag.NewFlagSet("joinclient", flag.ContinueOnError)
-	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
-	flags.StringVar(&o.name, "name", terminal.HostName(), "`name` of this machine in the cluster")
+	o.Flags(flags)
 	flags.StringVar(&o.server, "server", "", "`host:port` of the machine that runs joinserver; none: search on the network")
 	flags.StringVar(&o.network, "interface", "", "network `interface` on which to search; none: the only one that this machine has")
 	flags.StringVar(&o.find, "find", "", "`name` of the server to take from the search, instead of choosing from a list")
@@ -70,9 +66,6 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.Var(o.attributes, "attributes", "`name=value,…` to show to whoever approves")
 	flags.DurationVar(&o.wait, "wait", 0, "how long to wait for the server and its session to be there, or to be found")
 	flags.DurationVar(&o.timeout, "timeout", 0, "how long the whole join may take; 0: until the session ends")
-	flags.BoolVar(&o.picture, "picture", false, "show fingerprints as pictures too")
-	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
-	flags.BoolVar(&o.printFingerprint, "print-fingerprint", false, "print this machine's fingerprint in full and exit")
 	if err := terminal.Parse(flags, args, stdout, purpose, false); err != nil {
 		return o, err
 	}
@@ -80,14 +73,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 }
 
 func (o options) check() error {
-	if o.dir == "" {
-		return terminal.Usagef("-dir is required; see -h")
-	}
-	if err := certstore.CheckName(o.name); err != nil {
-		return terminal.Usagef("-name: %w", err)
-	}
-	if o.printFingerprint {
-		return nil
+	if err := o.Check(); err != nil || o.PrintFingerprint {
+		return err
 	}
 	pinned := !o.fingerprint.IsZero()
 	if o.invitationFile != "" {
@@ -98,7 +85,7 @@ func (o options) check() error {
 		return terminal.Usagef("-interface and -find are about searching; they do not go with -server")
 	case o.find != "" && certstore.CheckName(o.find) != nil:
 		return terminal.Usagef("-find: %w", certstore.CheckName(o.find))
-	case o.json && o.server == "" && o.find == "":
+	case o.JSON && o.server == "" && o.find == "":
 		return terminal.Usagef("-json asks nothing; say with -server or -find where to join")
 	case o.hidden && o.server == "" && o.find == "":
 		return terminal.Usagef("-hidden hides what is typed, and the choice from a list is typed; say with -server or -find where to join")
@@ -110,9 +97,9 @@ func (o options) check() error {
 		return terminal.Usagef("-hidden is about typing; it does not go with -passphrase-file")
 	case o.wait < 0 || o.timeout < 0:
 		return terminal.Usagef("-wait and -timeout must not be negative")
-	case o.json && o.passphraseFile == "":
+	case o.JSON && o.passphraseFile == "":
 		return terminal.Usagef("-json asks nothing; give -passphrase-file")
-	case o.json && !pinned && !o.skipFingerprint:
+	case o.JSON && !pinned && !o.skipFingerprint:
 		return terminal.Usagef("-json asks nothing; give -fingerprint (joinserver -print-fingerprint prints it)")
 	}
 	return o.checkMicroCloud()

@@ -18,7 +18,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if errors.Is(err, flag.ErrHelp) {
 		return int(terminal.Done)
 	}
-	screen := terminal.NewScreen(stdout, o.json && !o.printFingerprint)
+	screen := o.Screen(stdout)
 	input := terminal.NewInput(stdin)
 	defer input.Close()
 	if err == nil {
@@ -32,20 +32,16 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // join is the whole dialogue.
 func join(ctx context.Context, o options, screen *terminal.Screen, input *terminal.Input, stdout io.Writer) error {
-	id, err := certstore.LoadOrCreateIdentity(o.dir, certstore.IdentityConfig{Name: o.name})
-	if err != nil {
-		return &terminal.UsageError{Err: err}
-	}
-	if o.printFingerprint {
-		_, err := fmt.Fprintln(stdout, id.Fingerprint())
+	id, err := o.Identity(stdout)
+	if id == nil {
 		return err
 	}
-	store, err := certstore.Open(o.dir, id)
+	store, err := certstore.Open(o.Dir, id)
 	if err != nil {
 		return &terminal.UsageError{Err: err}
 	}
 	defer store.Close()
-	screen.Indented(fmt.Sprintf("This machine is %s:", id.Name()), terminal.Fingerprint(id.Fingerprint(), o.picture)...)
+	screen.Indented(fmt.Sprintf("This machine is %s:", id.Name()), terminal.Fingerprint(id.Fingerprint(), o.Picture)...)
 	screen.Event(terminal.Event{Event: "identity", Name: id.Name(), Fingerprint: id.Fingerprint().String()})
 
 	if o.timeout > 0 {

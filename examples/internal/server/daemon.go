@@ -26,7 +26,7 @@ type daemon struct {
 
 // startDaemon opens the directory, founds a cluster if this machine is in none, and serves.
 func startDaemon(ctx context.Context, o options, id *certstore.Identity) (*daemon, error) {
-	store, err := certstore.Open(o.dir, id)
+	store, err := certstore.Open(o.Dir, id)
 	if err != nil {
 		return nil, &terminal.UsageError{Err: err}
 	}

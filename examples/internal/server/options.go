@@ -5,7 +5,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/examples/internal/terminal"
 	"github.com/microtrust/microtrust/session"
 )
@@ -16,32 +15,28 @@ const purpose = `joinserver lets machines into the cluster of this machine. If t
 
 // options are what the command line says.
 type options struct {
-	dir, name        string
-	listen           string
-	advertise        terminal.Addresses
-	interfaces       terminal.List
-	timeout          time.Duration
-	passphraseFile   string
-	words            int
-	accept, want     terminal.Peers
-	services         terminal.Pairs
-	exitWhen         int
-	once             bool
-	noSession        bool
-	microCloud       bool
-	microCloudFile   string
-	picture          bool
-	json             bool
-	printFingerprint bool
-	log, metrics     string
+	terminal.Machine
+	listen         string
+	advertise      terminal.Addresses
+	interfaces     terminal.List
+	timeout        time.Duration
+	passphraseFile string
+	words          int
+	accept, want   terminal.Peers
+	services       terminal.Pairs
+	exitWhen       int
+	once           bool
+	noSession      bool
+	microCloud     bool
+	microCloudFile string
+	log, metrics   string
 }
 
 // parse reads the command line. Help goes to stdout, and err is flag.ErrHelp then.
 func parse(args []string, stdout io.Writer) (options, error) {
 	o := options{services: terminal.Pairs{}}
 	flags := flag.NewFlagSet("joinserver", flag.ContinueOnError)
-	flags.StringVar(&o.dir, "dir", "", "`directory` of this machine's identity and trust store; made if it does not exist")
-	flags.StringVar(&o.name, "name", terminal.HostName(), "`name` of this machine in the cluster")
+	o.Flags(flags)
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:9443", "IP `address:port` to serve on")
 	flags.Var(&o.advertise, "advertise", "`host:port,…` that others reach this machine at, if it is not that of -listen")
 	flags.Var(&o.interfaces, "interface", "network `interface,…` on which joinclient finds this machine while the session is open")
@@ -56,9 +51,6 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	flags.BoolVar(&o.noSession, "no-session", false, "let nobody in: only serve the members")
 	flags.BoolVar(&o.microCloud, "microcloud", false, "let machines that speak MicroCloud-1.0 into the same session, with a passphrase of its own")
 	flags.StringVar(&o.microCloudFile, "microcloud-passphrase-file", "", "with -microcloud, `file` with that passphrase; - is the next line of standard input; none: generate one")
-	flags.BoolVar(&o.picture, "picture", false, "show fingerprints as pictures too")
-	flags.BoolVar(&o.json, "json", false, "print one event per line, in JSON, and ask nothing")
-	flags.BoolVar(&o.printFingerprint, "print-fingerprint", false, "print this machine's fingerprint in full and exit")
 	flags.StringVar(&o.log, "log", "", "`file` to which the log, security events included, is appended in JSON; none: no log")
 	flags.StringVar(&o.metrics, "metrics", "", "loopback `address:port` on which this machine's own monitoring finds metrics, under /debug/vars; none: no metrics")
 	if err := terminal.Parse(flags, args, stdout, purpose, true); err != nil {
@@ -71,13 +63,10 @@ func parse(args []string, stdout io.Writer) (options, error) {
 }
 
 func (o options) check() error {
+	if err := o.Check(); err != nil || o.PrintFingerprint {
+		return err
+	}
 	switch {
-	case o.dir == "":
-		return terminal.Usagef("-dir is required; see -h")
-	case certstore.CheckName(o.name) != nil:
-		return terminal.Usagef("-name: %w", certstore.CheckName(o.name))
-	case o.printFingerprint:
-		return nil
 	case o.timeout <= 0 || o.timeout > session.MaxTimeout:
 		return terminal.Usagef("-timeout: must be positive and at most %s", session.MaxTimeout)
 	case o.exitWhen < 0 || o.exitWhen > session.MaxJoiners:
@@ -88,7 +77,7 @@ func (o options) check() error {
 		return terminal.Usagef("-want: either names or fingerprints, not both")
 	case o.noSession && (o.exitWhen > 0 || o.passphraseFile != "" || o.words != 0 || !o.accept.Empty() || !o.want.Empty() || len(o.services) > 0 || len(o.interfaces) > 0 || o.microCloud):
 		return terminal.Usagef("-no-session does not go with flags that are about a session")
-	case o.json && o.accept.Empty() && !o.noSession:
+	case o.JSON && o.accept.Empty() && !o.noSession:
 		return terminal.Usagef("-json asks nothing; say with -accept who is approved")
 	case o.microCloudFile != "" && !o.microCloud:
 		return terminal.Usagef("-microcloud-passphrase-file goes with -microcloud")

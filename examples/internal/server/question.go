@@ -33,7 +33,7 @@ func (c *console) ask() {
 			continue
 		}
 		in := j.Offer.Intent
-		lines := terminal.Fingerprint(j.Fingerprint, c.picture)
+		lines := terminal.Fingerprint(j.Fingerprint, c.Picture)
 		if len(in.Addresses) > 0 {
 			lines = append(lines, "addresses    "+strings.Join(in.Addresses, ", "))
 		}
@@ -65,7 +65,7 @@ func (c *console) repeat() { c.asked.since = c.screen.Ask(c.asked.text) }
 // answers returns the lines that are typed. Of a script's, one that is no command waits for its question; a person's is dropped
 // when no question is open, so that nothing that was typed ahead approves anybody.
 func (c *console) answers() <-chan terminal.Line {
-	if c.mute || c.held != nil || c.json || !c.accept.Empty() {
+	if c.mute || c.held != nil || c.JSON || !c.accept.Empty() {
 		return nil
 	}
 	return c.input.Lines()

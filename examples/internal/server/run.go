@@ -22,7 +22,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if errors.Is(err, flag.ErrHelp) {
 		return int(terminal.Done)
 	}
-	screen := terminal.NewScreen(stdout, o.json && !o.printFingerprint)
+	screen := o.Screen(stdout)
 	input := terminal.NewInput(stdin)
 	defer input.Close()
 	if err == nil {
@@ -36,12 +36,8 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // serve is the whole program after its command line was read.
 func serve(ctx context.Context, o options, screen *terminal.Screen, input *terminal.Input, stdout io.Writer) error {
-	id, err := certstore.LoadOrCreateIdentity(o.dir, certstore.IdentityConfig{Name: o.name})
-	if err != nil {
-		return &terminal.UsageError{Err: err}
-	}
-	if o.printFingerprint {
-		_, err := fmt.Fprintln(stdout, id.Fingerprint())
+	id, err := o.Identity(stdout)
+	if id == nil {
 		return err
 	}
 	cfg, err := sessionConfig(ctx, o, input)
@@ -117,7 +113,7 @@ func microCloudPassphrase(ctx context.Context, o options, screen *terminal.Scree
 func (c *console) introduce() {
 	id := c.daemon.store.Identity()
 	c.screen.Indented(fmt.Sprintf("This machine is %s, at %s, in a cluster of %d:", id.Name(), c.daemon.reached, machines(c.known)),
-		terminal.Fingerprint(id.Fingerprint(), c.picture)...)
+		terminal.Fingerprint(id.Fingerprint(), c.Picture)...)
 }
 
 // machines counts the members, each once also while it changes its key.
