@@ -66,7 +66,13 @@ func NewAdmission(cfg AdmissionConfig) (*Admission, error) {
 
 // Admit returns nil if a request from source may be looked at now, and otherwise a *LimitedError with the narrowest
 // limit that was hit and the time after which all limits allow one more. A refused request uses up nothing.
-func (a *Admission) Admit(now time.Time, source netip.Addr) error {
+func (a *Admission) Admit(now time.Time, source netip.Addr) error { return a.AdmitN(now, source, 1) }
+
+// AdmitN is Admit for one that costs as much as n requests: all of them are admitted, or none. Whoever asks for much at once counts as
+// one who has had it already, and thereby comes after whoever asks for little. More than a limit allows at once costs all of that.
+// Numbers below 1 count as 1.
+func (a *Admission) AdmitN(now time.Time, source netip.Addr, n int) error {
+	n = max(n, 1)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := a.clock.advance(now)
@@ -84,12 +90,12 @@ func (a *Admission) Admit(now time.Time, source netip.Addr) error {
 	}
 	var limited LimitedError
 	for _, s := range steps {
-		wait := s.bucket.wait(t)
+		wait := max(s.bucket.wait(t), s.bucket.lacks(t, n))
 		switch s.scope {
 		case ScopeBlock:
-			wait = max(wait, s.bucket.fair(t, share.source.n))
+			wait = max(wait, s.bucket.fair(t, share.source.n+float64(n-1)))
 		case ScopeTotal:
-			wait = max(wait, s.bucket.fair(t, share.score()))
+			wait = max(wait, s.bucket.fair(t, share.score()+float64(n-1)))
 		}
 		if wait > 0 && limited.Scope == "" {
 			limited.Scope = s.scope
@@ -100,9 +106,9 @@ func (a *Admission) Admit(now time.Time, source netip.Addr) error {
 		return &limited
 	}
 	for _, s := range steps {
-		s.bucket.spend(t)
+		s.bucket.spend(t, n)
 	}
-	share.count()
+	share.count(n)
 	return nil
 }
 

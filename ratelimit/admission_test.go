@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -229,6 +230,65 @@ func TestAdmissionNewcomersAreServed(t *testing.T) {
 			require.Greater(t, admitted, 300*12, "and the crowd gets most of what there is")
 		})
 	}
+}
+
+// TestAdmissionOfSeveralIsWholeOrNone: what is refused uses up nothing, and what is admitted uses up all that it costs.
+func TestAdmissionOfSeveralIsWholeOrNone(t *testing.T) {
+	one := ratelimit.Rate{Events: 1, Per: time.Second, Burst: 10}
+	for _, row := range []struct {
+		name  string
+		costs []int // one after the other, within an instant
+		wait  []time.Duration
+	}{
+		{"little", []int{4, 6, 1}, []time.Duration{0, 0, time.Second}},
+		{"refused", []int{6, 5, 4, 1}, []time.Duration{0, time.Second, 0, time.Second}},
+		{"ones before", []int{1, 1, 1, 8, 7, 2}, []time.Duration{0, 0, 0, time.Second, 0, 2 * time.Second}},
+		{"more than there ever is", []int{11, 1}, []time.Duration{0, time.Second}},
+		{"more than is left", []int{1, 11, 9, 1}, []time.Duration{0, time.Second, 0, time.Second}},
+		{"nothing", append(slices.Repeat([]int{0, -1}, 5), 0), append(make([]time.Duration, 10), time.Second)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a, now, source := admission(t, ratelimit.AdmissionConfig{Source: one}), start(), sourceNo(1)
+			for i, cost := range row.costs {
+				err := a.AdmitN(now, source, cost)
+				if row.wait[i] == 0 {
+					require.NoError(t, err, "step %d", i)
+					continue
+				}
+				le, limited := errors.AsType[*ratelimit.LimitedError](err)
+				require.True(t, limited, "step %d: %v", i, err)
+				require.Equal(t, row.wait[i], le.RetryAfter, "step %d", i)
+			}
+		})
+	}
+	a, now := admission(t, ratelimit.AdmissionConfig{Source: one}), start()
+	admitted := 0
+	for range 3000 {
+		now = now.Add(10 * time.Millisecond)
+		if a.AdmitN(now, sourceNo(1), 3) == nil {
+			admitted += 3
+		}
+	}
+	require.InDelta(t, 30+10, admitted, 3, "the rate holds")
+}
+
+// TestAdmissionOfLittleComesFirst: a thousand networks that each ask for much at once, from the first moment on, leave enough for
+// whoever asks for little.
+func TestAdmissionOfLittleComesFirst(t *testing.T) {
+	a, now := admission(t, ratelimit.AdmissionConfig{}), start()
+	asked, admitted := 0, 0
+	for machine := range 30 {
+		for range 5 {
+			now = now.Add(10 * time.Millisecond)
+			for range 100 {
+				if asked++; a.AdmitN(now, netip.AddrFrom4([4]byte{10, byte(asked % 1000 >> 8), byte(asked % 1000), 1}), 22) == nil {
+					admitted++
+				}
+			}
+			require.NoError(t, a.Admit(now, netip.AddrFrom4([4]byte{192, 0, 2, byte(machine)})), "machine %d", machine)
+		}
+	}
+	require.Greater(t, 22*admitted, 1500, "and the crowd gets most of what there is")
 }
 
 // TestAdmissionIsNotWasted: who is alone gets the whole rate, and so do many who want the same.

@@ -104,10 +104,24 @@ func (b *bucket) wait(now time.Duration) time.Duration {
 	return b.at - now
 }
 
-// spend uses up the permit. It needs a wait of zero before it.
-func (b *bucket) spend(now time.Duration) {
+// lacks returns how long it is until the bucket has n permits, or all that it can hold.
+func (b *bucket) lacks(now time.Duration, n int) time.Duration {
+	if n == 1 {
+		return 0 // wait knows it, to the nanosecond
+	}
+	left := float64(b.rate.Burst) - b.inUse(now)
+	return time.Duration(math.Ceil((float64(min(n, b.rate.Burst)) - left) * float64(b.rate.interval())))
+}
+
+// spend uses up the permit, and n-1 more, or all that there are. It needs a wait and a lack of zero before it.
+func (b *bucket) spend(now time.Duration, n int) {
+	n = min(n, b.rate.Burst)
+	for range n - 1 {
+		b.held = false
+		b.wait(now)
+	}
 	b.held = false
-	b.used = b.inUse(now) + 1
+	b.used = b.inUse(now) + float64(n)
 	b.seen = now
 }
 

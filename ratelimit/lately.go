@@ -42,7 +42,7 @@ func (l *lately) of(now time.Duration, source netip.Addr) share {
 // score is small for who has had little. It tells the sources of one block apart, too.
 func (s share) score() float64 { return s.source.n + s.block.n/blockWeight }
 
-func (s share) count() {
-	s.source.n++
-	s.block.n++
+func (s share) count(n int) {
+	s.source.n += float64(n)
+	s.block.n += float64(n)
 }

@@ -63,7 +63,7 @@ func (t *Table[K, V]) Add(now time.Time, key K, source netip.Addr, v V) (evicted
 	}
 	e := &tableEntry[K, V]{key: key, value: v, added: t.clock.advance(now)}
 	e.share = t.lately.of(e.added, source)
-	e.share.count()
+	e.share.count(1)
 	for i, p := range [levels]netip.Prefix{BlockOf(source), cut(source, 32, 56), sourceOf(source)} {
 		c := t.blocks[i][p]
 		if c == nil {

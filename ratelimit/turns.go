@@ -42,7 +42,7 @@ func (t *Turns) Wait(ctx context.Context, now time.Time, source netip.Addr) (don
 	w := &waiter{share: t.lately.of(t.clock.advance(now), source), turn: make(chan error, 1)}
 	if t.free > 0 {
 		t.free--
-		w.share.count()
+		w.share.count(1)
 		t.mu.Unlock()
 		return sync.OnceFunc(t.next), nil
 	}
@@ -87,7 +87,7 @@ func (t *Turns) next() {
 	}
 	t.oldest = !t.oldest
 	w := t.drop(due)
-	w.share.count()
+	w.share.count(1)
 	w.turn <- nil
 }
 

@@ -66,12 +66,7 @@ func introduceGates() []gate {
 
 // gateLargeLimits counts a large body as the requests that would have cost as much.
 func (s *Service) gateLargeLimits(x *exchange) error {
-	for range 1 + x.r.ContentLength/bytesPerRequest {
-		if err := s.gateLimits(x); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.admission.AdmitN(x.now, x.source, 1+int(x.r.ContentLength/bytesPerRequest))
 }
 
 // introduceHandler is all that a connection with the ALPN of introductions reaches.
