@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -104,20 +105,24 @@ func (l *link) forget() {
 	delete(l.network.links, l)
 }
 
-// together waits until neither end of the link is apart from the others, and reports whether that came.
+// crosses reports whether the ends of the link are on different sides.
+func (l *link) crosses(group []string) bool {
+	return slices.Contains(group, l.from.name) != slices.Contains(group, l.to.name)
+}
+
+// together waits until nothing keeps the ends of the link apart, and reports whether that came.
 func (n *Network) together(ctx context.Context, l *link) bool {
 	for {
 		n.mu.Lock()
-		apart := l.from.apart
-		if apart == nil {
-			apart = l.to.apart
-		}
-		n.mu.Unlock()
-		if apart == nil {
+		i := slices.IndexFunc(n.splits, func(s *split) bool { return l.crosses(s.group) })
+		if i < 0 {
+			n.mu.Unlock()
 			return n.ctx.Err() == nil && ctx.Err() == nil
 		}
+		over := n.splits[i].over
+		n.mu.Unlock()
 		select {
-		case <-apart:
+		case <-over:
 		case <-ctx.Done():
 			return false
 		case <-n.ctx.Done():
@@ -126,30 +131,32 @@ func (n *Network) together(ctx context.Context, l *link) bool {
 	}
 }
 
-// count notes that something passes between the ends of a link, and keeps a machine apart if that is its time.
+// count notes that something passes between the ends of a link, and divides the network where that is the time for it.
 func (n *Network) count(l *link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, h := range []*host{l.from, l.to} {
-		for _, split := range n.schedule.Splits {
-			if split.Machine == h.name && split.After == h.writes && h.apart == nil && !n.healed {
-				apart := make(chan struct{})
-				h.apart = apart
-				n.running.Go(func() { n.rejoin(h, apart, split.Wait) })
-			}
+	for i, planned := range n.schedule.Splits {
+		if !l.crosses(planned.Group) {
+			continue
 		}
-		h.writes++
+		if n.crossed[i] == planned.After && !n.healed {
+			s := n.divide(planned.Group)
+			n.running.Go(func() { n.rejoin(s, planned.Wait) })
+		}
+		n.crossed[i]++
 	}
 }
 
-func (n *Network) rejoin(h *host, apart chan struct{}, after time.Duration) {
-	if !n.pause(after, apart) {
+// rejoin ends a split after a time, unless Heal has.
+func (n *Network) rejoin(s *split, after time.Duration) {
+	if !n.pause(after, s.over) {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if h.apart == apart {
-		h.join()
+	if i := slices.Index(n.splits, s); i >= 0 {
+		close(s.over)
+		n.splits = slices.Delete(n.splits, i, i+1)
 	}
 }
 

@@ -30,6 +30,14 @@ type Network struct {
 	records   map[[2]string]*record // of the newest connection between two machines
 	messages  map[string][]heard    // by endpoint
 	history   []Fate                // those that came true, in order
+	crossed   []int                 // writes between the sides, of each split of the schedule
+	splits    []*split              // those that divide the network now
+}
+
+// split keeps a group of machines and all others apart.
+type split struct {
+	group []string
+	over  chan struct{} // closed when it is
 }
 
 // host is a machine as the network sees it.
@@ -39,8 +47,6 @@ type host struct {
 	listener *listener // nil: nobody listens
 	real     string    // where it listens on loopback
 	dead     bool
-	writes   int           // to it and from it
-	apart    chan struct{} // closed when it is no longer apart; nil: it is not
 	identity *certstore.Identity
 }
 
@@ -68,7 +74,7 @@ func newNetwork(s Schedule, loopback bool) (*Network, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Network{
 		schedule: s, attacker: id, loopback: loopback, ctx: ctx, cancel: cancel,
-		dialled: map[[2]string]int{}, links: map[*link]bool{}, records: map[[2]string]*record{}, messages: map[string][]heard{},
+		crossed: make([]int, len(s.Splits)), dialled: map[[2]string]int{}, links: map[*link]bool{}, records: map[[2]string]*record{}, messages: map[string][]heard{},
 	}, nil
 }
 
@@ -189,13 +195,18 @@ func (n *Network) reach(ctx context.Context, to *host, source netip.AddrPort) (n
 	return nil, syscall.ETIMEDOUT
 }
 
-// Split keeps a machine and all others apart until Heal.
-func (n *Network) Split(name string) {
+// Split keeps these machines, which reach each other, and all others apart until Heal. There may be several splits at once.
+func (n *Network) Split(group ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if h := n.host(name); h.apart == nil {
-		h.apart = make(chan struct{})
-	}
+	n.divide(group)
+}
+
+// divide needs n.mu.
+func (n *Network) divide(group []string) *split {
+	s := &split{slices.Clone(group), make(chan struct{})}
+	n.splits = append(n.splits, s)
+	return s
 }
 
 // Kill breaks all connections of a machine, and lets nobody reach it until it listens again or Revive.
@@ -217,27 +228,20 @@ func (n *Network) Revive(name string) {
 	n.host(name).dead = false
 }
 
-// Heal ends all that goes wrong: new connections are good, and who was apart is not. Connections to which something has happened are
+// Heal ends all that goes wrong: new connections are good, and nobody is kept apart. Connections to which something has happened are
 // closed.
 func (n *Network) Heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.healed = true
-	for _, h := range n.machines {
-		h.join()
+	for _, s := range n.splits {
+		close(s.over)
 	}
+	n.splits = nil
 	for l := range n.links {
 		if l.fate.Fault != None {
 			l.end()
 		}
-	}
-}
-
-// join ends the time apart. It needs the lock of the network.
-func (h *host) join() {
-	if h.apart != nil {
-		close(h.apart)
-		h.apart = nil
 	}
 }
 

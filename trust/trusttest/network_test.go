@@ -181,7 +181,7 @@ func TestRefused(t *testing.T) {
 func TestSplit(t *testing.T) {
 	for name, s := range map[string]trusttest.Schedule{
 		"by hand":     {},
-		"by schedule": {Splits: []trusttest.Split{{Machine: "a", After: 2, Wait: 20 * time.Second}}},
+		"by schedule": {Splits: []trusttest.Split{{Group: []string{"a"}, After: 2, Wait: 20 * time.Second}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -209,6 +209,44 @@ func TestSplit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTwoGroups: in each of two groups everybody is reached, and nobody across.
+func TestTwoGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, err := trusttest.NewNetwork(trusttest.Schedule{})
+		require.NoError(t, err)
+		defer n.Close()
+		machines := []string{"a", "b", "c", "d"}
+		for _, name := range machines {
+			ln, err := n.Listen(name)
+			require.NoError(t, err)
+			go func() {
+				for c, err := ln.Accept(); err == nil; c, err = ln.Accept() {
+					defer c.Close()
+				}
+			}()
+		}
+		reached := func() (pairs []string) {
+			for _, from := range machines {
+				for _, to := range machines {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					if c, err := n.Dialer(from)(ctx, "tcp", n.Address(to)); err == nil && from < to {
+						pairs = append(pairs, from+to)
+						defer c.Close()
+					}
+					cancel()
+				}
+			}
+			return pairs
+		}
+		n.Split("a", "c")
+		require.Equal(t, []string{"ac", "bd"}, reached())
+		n.Split("d")
+		require.Equal(t, []string{"ac"}, reached())
+		n.Heal()
+		require.Len(t, reached(), 6)
+	})
 }
 
 // TestNothingIsLeft: the bubble ends, with connections open that a fault holds back.

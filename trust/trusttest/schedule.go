@@ -34,15 +34,17 @@ type DiskFate struct {
 // String returns the line of a schedule that Parse reads.
 func (d DiskFate) String() string { return fmt.Sprintf("disk %s %d %v", d.Machine, d.N, d.Fault) }
 
-// Split keeps one machine and all others apart for a time. What is on its way waits.
+// Split divides the network for a time: nothing passes between a group of machines and all others, and what is on its way waits.
 type Split struct {
-	Machine string        // which
-	After   int           // so many writes to or from the machine have passed
-	Wait    time.Duration // how long
+	Group []string      // the machines on one side; at least one
+	After int           // it begins when so many writes have passed between the two sides
+	Wait  time.Duration // how long
 }
 
 // String returns the line of a schedule that Parse reads.
-func (s Split) String() string { return fmt.Sprintf("split %s %d %v", s.Machine, s.After, s.Wait) }
+func (s Split) String() string {
+	return fmt.Sprintf("split %s %d %v", strings.Join(s.Group, ","), s.After, s.Wait)
+}
 
 // Bounds of random schedules. A join takes about 4000 bytes in each direction, and six messages.
 const (
@@ -85,15 +87,20 @@ func draw(number func() uint64, machines []string) (s Schedule) {
 			}
 		}
 	}
-	for _, m := range machines {
+	for i, m := range machines {
 		if pick(8) == 1 {
 			s.Disks = append(s.Disks, DiskFate{m, pick(4), DiskFault(pick(int(numDiskFaults)))})
 		}
 		if pick(8) == 1 {
-			s.Splits = append(s.Splits, Split{m, pick(40), time.Duration(1+pick(mostWait)) * time.Second})
+			s.Splits = append(s.Splits, Split{group(machines, i), pick(40), time.Duration(1+pick(mostWait)) * time.Second})
 		}
 	}
 	return s
+}
+
+// group returns the smaller side of a division that begins with a machine.
+func group(machines []string, first int) []string {
+	return slices.Clone(machines[first:min(first+max(len(machines)/2, 1), len(machines))])
 }
 
 // draw makes something go wrong with a connection.
@@ -188,8 +195,12 @@ func (s *Schedule) parseLine(line string) (err error) {
 		s.Disks = append(s.Disks, d)
 	case "split":
 		var p Split
-		scan(&p.Machine, &p.After, &wait)
-		p.Wait = lasts()
+		var group string
+		scan(&group, &p.After, &wait)
+		p.Group, p.Wait = strings.Split(group, ","), lasts()
+		if slices.Contains(p.Group, "") {
+			err = errors.New("a machine has no name")
+		}
 		s.Splits = append(s.Splits, p)
 	default:
 		err = fmt.Errorf("%q is none of fate, disk, split, stolen, unpinned", word)

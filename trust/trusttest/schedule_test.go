@@ -23,6 +23,8 @@ func TestSchedulesThatAreNone(t *testing.T) {
 		"disk m1 zero full",
 		"split m1 3",
 		"split m1 3 soon",
+		"split m1, m2 3 1s",
+		"split m1, 3 1s",
 	} {
 		_, err := trusttest.Parse("stolen\n" + text + "\n")
 		require.ErrorIs(t, err, trusttest.ErrSchedule, text)
