@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing/synctest"
 	"time"
 
@@ -39,7 +40,7 @@ func (c *cluster) checkJoin(m *Machine, res trust.Result, err error) {
 	first := c.machines[0]
 	_, in := m.Store.Cluster()
 	switch {
-	case errors.Is(err, session.ErrDenied):
+	case errors.Is(err, session.ErrDenied), errors.Is(err, session.ErrAborted), errors.Is(err, session.ErrInvalid):
 		c.fail("%s hears a decision that nobody made: %w", m.Name, err)
 	case err == nil && (res.Initiator.Fingerprint != first.id.Fingerprint() || res.Initiator.Name != first.Name):
 		c.fail("%s joined, and takes %v for the initiator", m.Name, res.Initiator)
@@ -78,6 +79,15 @@ func (c *cluster) checkMembers() {
 func (c *cluster) checkProofs() {
 	if wrong := c.session.WrongProofs(); wrong > 0 && !c.schedule.middles() {
 		c.fail("%d wrong proofs were counted, and all machines are honest", wrong)
+	}
+}
+
+// watch notes what the initiator is told that no joiner has said. It returns when the session, or everything, has ended.
+func (c *cluster) watch(s *session.Session) {
+	for event := range s.Events(c.ctx) {
+		if left, ok := errors.AsType[*session.AbortedError](event.Joiner.Cause); ok && strings.Contains(left.Reason, forged) {
+			c.fail("%s is said to leave, and did not say so: %w", event.Joiner.Offer.Intent.Name, left)
+		}
 	}
 }
 

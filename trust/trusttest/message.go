@@ -40,12 +40,15 @@ func authorizationOf(request, reply message) string {
 	return hmacauth.FormatAuthorization(creds)
 }
 
+// forged is in what the attacker makes up.
+const forged = "forged"
+
 // altered changes one thing in a message: its body, its MAC, its sequence number, where it goes or what it says that it is.
 func altered(m message, how int) message {
 	m.body = bytes.Clone(m.body)
 	creds, err := hmacauth.ParseAuthorization(m.mac)
 	signed := err == nil
-	switch how % 8 {
+	switch how % 10 {
 	case 0:
 		m.body = change(m.body, "approved", "pending")
 	case 1:
@@ -56,7 +59,7 @@ func altered(m message, how int) message {
 		}
 	case 3: // forged; to a request, nothing is added that means anything
 		if m.body = change(m.body, `{`, `{"ext":{},`); m.status != 0 {
-			m.body = []byte(`{"state":"refused","code":"denied","reason":"forged"}`)
+			m.body = []byte(`{"state":"refused","code":"denied","reason":"` + forged + `"}`)
 		}
 	case 4: // the last digit of the MAC
 		if digits, last := []byte(m.mac), len(m.mac)-1; last >= 0 {
@@ -74,6 +77,12 @@ func altered(m message, how int) message {
 		}
 	case 7:
 		m.mac = ""
+	case 8: // the reason why somebody leaves
+		m.body = change(m.body, `"reason":"`, `"reason":"`+forged)
+	case 9: // somebody leaves who did not say so
+		if at := strings.LastIndex(m.path, "/"); signed && at >= 0 {
+			m.path, m.body = m.path[:at]+"/"+hmacauth.EndpointAbort, []byte(`{"reason":"`+forged+`"}`)
+		}
 	}
 	return m
 }

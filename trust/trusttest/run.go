@@ -99,6 +99,7 @@ type cluster struct {
 	machines []*Machine
 	session  *session.Session
 	invited  invitation.Invitation
+	watching sync.WaitGroup
 
 	mu       sync.Mutex
 	approved map[certstore.Fingerprint]bool // by the session's policy
@@ -175,6 +176,8 @@ func (c *cluster) open() (err error) {
 	if err != nil {
 		return err
 	}
+	opened := c.session
+	c.watching.Go(func() { c.watch(opened) })
 	c.invited = invitation.Invitation{}
 	if first.knows(c.machines[2]) {
 		return nil // the name is no longer free: it comes back by the passphrase, and nobody is asked
@@ -247,6 +250,7 @@ func (c *cluster) close() error {
 		c.session.Close(nil)
 	}
 	c.cancel()
+	c.watching.Wait()
 	var errs []error
 	for _, m := range c.machines {
 		if m.Listener != nil {

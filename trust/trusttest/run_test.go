@@ -35,6 +35,28 @@ func TestGoodNetwork(t *testing.T) {
 	require.Empty(t, came)
 }
 
+// TestRequestsAreVerified: who has all keys, and alters what a joiner says after its proof, is found out by the proof of each message.
+// Each of these is a finding as soon as the code of that request is not verified.
+func TestRequestsAreVerified(t *testing.T) {
+	for name, text := range map[string]string{
+		"another page":        "fate m2 m1 0 message-alter server 2 2 0s",
+		"a leave in place":    "fate m2 m1 0 message-alter server 2 9 0s",
+		"another profile":     "fate m2 m1 0 message-alter server 3 2 0s",
+		"a leave in the end":  "fate m2 m1 0 message-alter server 3 9 0s",
+		"a reason to leave":   "disk m2 0 fails\nfate m2 m1 0 message-alter server 3 8 0s",
+		"by invitation, too":  "fate m3 m1 0 message-alter server 2 2 0s",
+		"when it comes again": "fate m2 m1 0 message-drop server 2 0 0s\nfate m2 m1 1 message-alter server 0 9 0s",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := trusttest.Parse("stolen\n" + text)
+			require.NoError(t, err)
+			came, err := trusttest.Play(t, trusttest.Config{}, s)
+			require.NoError(t, err)
+			require.Equal(t, s.Fates, came)
+		})
+	}
+}
+
 // TestFindings are schedules that found something once, in the library or in the kit, and some that are hard by themselves.
 func TestFindings(t *testing.T) {
 	for name, text := range map[string]string{
