@@ -3,7 +3,6 @@ package hmacauth_test
 import (
 	"bytes"
 	"encoding/gob"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -40,8 +39,7 @@ func holders(t *testing.T) (all []any, secrets []string) {
 		raw = append(raw, []byte(word+" "), []byte(" "+word))
 	}
 	for _, r := range raw {
-		digits := hex.EncodeToString(r)
-		secrets = append(secrets, string(r), digits, strings.ToUpper(digits), strings.Trim(fmt.Sprint(r[:5]), "[]"))
+		secrets = append(secrets, redacttest.Spellings(r)...)
 	}
 	return all, secrets
 }
@@ -57,13 +55,9 @@ func TestSecretsAreNotPrintedLoggedOrEncoded(t *testing.T) {
 			}
 		}
 	}
-	type wrapped struct {
-		Exported   any
-		unexported any
-	}
 	for _, holder := range all {
 		name := reflect.TypeOf(holder).String()
-		for _, v := range []any{holder, wrapped{holder, holder}, &wrapped{holder, holder}, []any{holder}, map[string]any{"k": holder}} {
+		for _, v := range redacttest.Wrapped(holder) {
 			redacttest.Show(v, func(text, how string) { show(text, name, how) })
 		}
 		require.Equal(t, "[redacted]", fmt.Sprint(holder))

@@ -1,16 +1,11 @@
 package session_test
 
 import (
-	"bytes"
-	"encoding/gob"
-	"encoding/json"
-	"encoding/xml"
 	"fmt"
-	"log/slog"
-	"reflect"
 	"testing"
 
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/internal/redact/redacttest"
 	"github.com/microtrust/microtrust/session"
 	"github.com/stretchr/testify/require"
 )
@@ -42,58 +37,10 @@ func TestThePassphraseIsNeverPrinted(t *testing.T) {
 		require.NotContains(t, out, fmt.Sprint([]byte(secret)))
 	}
 	for _, v := range values {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%p", "%T"} {
-			check(fmt.Sprintf(verb, v))
-		}
-		var buf bytes.Buffer
-		slog.New(slog.NewTextHandler(&buf, nil)).Info("v", "v", v)
-		slog.New(slog.NewJSONHandler(&buf, nil)).Info("v", "v", v)
-		_ = json.NewEncoder(&buf).Encode(v)
-		_ = gob.NewEncoder(&buf).Encode(v)
-		_ = xml.NewEncoder(&buf).Encode(v)
-		check(buf.String())
-		walk(reflect.ValueOf(v), map[uintptr]bool{}, func(text string) { check(text) })
+		redacttest.Show(v, func(text, _ string) { check(text) })
+		redacttest.Fields(v, check)
 	}
 	require.GreaterOrEqual(t, checked, 100)
-}
-
-// walk calls found for every string and byte string that reflection reaches.
-func walk(v reflect.Value, seen map[uintptr]bool, found func(string)) {
-	switch v.Kind() {
-	case reflect.String:
-		found(v.String())
-	case reflect.Pointer:
-		if v.IsNil() || seen[v.Pointer()] {
-			return
-		}
-		seen[v.Pointer()] = true
-		walk(v.Elem(), seen, found)
-	case reflect.Interface:
-		if !v.IsNil() {
-			walk(v.Elem(), seen, found)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			walk(v.Field(i), seen, found)
-		}
-	case reflect.Slice, reflect.Array:
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			raw := make([]byte, v.Len())
-			for i := range raw {
-				raw[i] = byte(v.Index(i).Uint())
-			}
-			found(string(raw))
-			return
-		}
-		for i := range v.Len() {
-			walk(v.Index(i), seen, found)
-		}
-	case reflect.Map:
-		for iter := v.MapRange(); iter.Next(); {
-			walk(iter.Key(), seen, found)
-			walk(iter.Value(), seen, found)
-		}
-	}
 }
 
 func TestSessionPrintsItsState(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 
 	"filippo.io/age"
@@ -241,9 +240,7 @@ func onDisk(t *testing.T, dir string, der []byte) (found bool) {
 func TestSecretsAreNotPrintedLoggedOrEncoded(t *testing.T) {
 	var secrets []string
 	for _, secret := range [][]byte{[]byte("quartz walnut"), rawKey[:], []byte(hex.EncodeToString(rawKey[:]))} {
-		digits := hex.EncodeToString(secret)
-		secrets = append(secrets, string(secret), digits, strings.ToUpper(digits), strings.Trim(fmt.Sprint(secret[:5]), "[]"),
-			base64.StdEncoding.EncodeToString(secret)[:12])
+		secrets = append(secrets, redacttest.Spellings(secret)...)
 	}
 	looked := 0
 	show := func(text, how string) {
@@ -252,15 +249,11 @@ func TestSecretsAreNotPrintedLoggedOrEncoded(t *testing.T) {
 			require.NotContains(t, text, secret, how)
 		}
 	}
-	type wrapped struct {
-		Exported   any
-		unexported any
-	}
 	for _, p := range []agekeys.Protection{passphrase(t, "quartz walnut"), raw(t, rawKey)} {
 		cfg := certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.Ed25519, Protection: p}
 		id, err := certstore.LoadOrCreateIdentity(t.TempDir(), cfg)
 		require.NoError(t, err)
-		for _, v := range []any{p, &p, wrapped{p, p}, &wrapped{&p, p}, []any{p}, cfg, id, *id} {
+		for _, v := range append(redacttest.Wrapped(p), &p, cfg, id, *id) {
 			redacttest.Show(v, show)
 		}
 		require.Equal(t, "[redacted]", fmt.Sprint(p))

@@ -3,7 +3,6 @@ package cpace_test
 import (
 	"bytes"
 	"encoding/gob"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -27,10 +26,7 @@ func TestStateIsNotPrinted(t *testing.T) {
 	show := func(what, text string) {
 		printed++
 		for _, secret := range [][]byte{in.PRS, in.SID, scalar[:16]} {
-			for _, form := range []string{
-				string(secret), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)),
-				strings.Trim(fmt.Sprint(secret[:4]), "[]"),
-			} {
+			for _, form := range redacttest.Spellings(secret) {
 				if strings.Contains(text, form) {
 					require.Fail(t, "a secret shows", "%s: %q in %q", what, form, text)
 				}

@@ -32,3 +32,12 @@ func Show(v any, show func(text, how string)) {
 	_ = gob.NewEncoder(&stream).Encode(v)
 	show(stream.String(), "gob")
 }
+
+// Wrapped returns v as it may stand in other values.
+func Wrapped(v any) []any {
+	type wrapped struct {
+		Exported   any
+		unexported any
+	}
+	return []any{v, wrapped{v, v}, &wrapped{v, v}, []any{v}, map[string]any{"k": v}}
+}
