@@ -63,13 +63,13 @@ func (m *machine) serveOn(ln net.Listener, cfg trust.Config, mux *http.ServeMux)
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	}
 	mux.Handle(trust.MemberPath, m.svc.Handler())
-	m.srv = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
-	require.NoError(m.t, m.svc.Attach(m.srv))
-	m.addr = ln.Addr().String()
+	srv, guarded := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}, m.store.Guard(ln)
+	require.NoError(m.t, m.svc.Attach(srv))
+	m.srv, m.addr = srv, ln.Addr().String() // of the machine as it is now; it may get others
 	done := make(chan error, 1)
-	go func() { done <- m.srv.ServeTLS(m.store.Guard(ln), "", "") }()
+	go func() { done <- srv.ServeTLS(guarded, "", "") }()
 	m.t.Cleanup(func() {
-		m.srv.Close()
+		srv.Close()
 		require.ErrorIs(m.t, <-done, http.ErrServerClosed)
 	})
 	return m
