@@ -67,7 +67,7 @@ func (c Counter) Info() Info {
 		}
 		return labelled("security_events", "Events of the security log, whether it is switched on or not.", "event", names...)
 	case Exchanges:
-		return labelled("exchanges", "Exchanges of statements with members.", "outcome", "served", "refused", "called", "failed")
+		return labelled("exchanges", "Exchanges of statements with members.", "outcome", "served", "refused", "unanswered", "called", "failed")
 	case Statements:
 		return labelled("statements", "Statements that members sent.", "outcome", "added", "refused")
 	case Derivations:

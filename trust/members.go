@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -68,12 +69,21 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, errBody, http.StatusRequestEntityTooLarge)
 		return
 	}
-	reply, err := s.answerExchange(r, member, body.Bytes())
+	req, digest, err := s.readExchange(body.Bytes())
 	if err != nil {
 		s.metrics.Add(metrics.Exchanges, "refused", 1)
-		s.emit(events.InputValidationFail, "exchange with a member failed",
+		s.emit(events.InputValidationFail, "exchange that is not valid from a member",
 			events.Subject(member.Name), events.Source(source), events.Rule("exchange"), events.Cause(err))
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	reply, err := s.answerExchange(r.Context(), member, req, digest)
+	if err != nil { // not the member's doing: this machine cannot store, or the member does not wait any more
+		s.metrics.Add(metrics.Exchanges, "unanswered", 1)
+		if r.Context().Err() == nil {
+			s.log.Error("what a member sent cannot be stored", "member", member.Name, "error", err)
+		}
+		http.Error(w, "it cannot be stored here now", http.StatusServiceUnavailable)
 		return
 	}
 	encoded, err := wire.EncodeJSON(reply)
@@ -85,18 +95,20 @@ func (s *Service) serveExchange(w http.ResponseWriter, r *http.Request) {
 	writeReply(w, encoded)
 }
 
-func (s *Service) answerExchange(r *http.Request, member *certstore.Member, body []byte) (exchangeReply, error) {
+// readExchange reads a request, which must be about this cluster.
+func (s *Service) readExchange(body []byte) (exchangeRequest, certstore.Digest, error) {
 	req, cluster, digest, err := parseExchangeRequest(body)
-	if err != nil {
-		return exchangeReply{}, err
+	if err == nil && !req.newcomer() && cluster != s.cluster() {
+		err = fmt.Errorf("%w: another cluster", errMeaning)
 	}
+	return req, digest, err
+}
+
+func (s *Service) answerExchange(ctx context.Context, member *certstore.Member, req exchangeRequest, digest certstore.Digest) (exchangeReply, error) {
 	if !req.newcomer() {
-		if cluster != s.cluster() {
-			return exchangeReply{}, fmt.Errorf("%w: another cluster", errMeaning)
-		}
 		s.noteContact(member)
 	}
-	result, err := s.replica.take(r.Context(), member.Name, req.Statements)
+	result, err := s.replica.take(ctx, member.Name, req.Statements)
 	s.noteTaken(member.Name, result)
 	if err != nil {
 		return exchangeReply{}, err
