@@ -31,6 +31,8 @@ var importRules = map[string]importRule{
 	// what people write; whoever reads no such file links no YAML
 	"internal/strictyaml": {modules: []string{"go.yaml.in/yaml/v4"}, denied: slices.Concat(noInput, noDice)},
 
+	"internal/contain": {denied: slices.Concat(noNetwork, noDice)},
+
 	"internal/lantest": {denied: []string{"net/http", "crypto/tls"}, kit: true},
 
 	"internal/mutants": {denied: noNetwork, program: true},
@@ -44,12 +46,12 @@ var importRules = map[string]importRule{
 	},
 	"ratelimit": {modules: []string{"go.uber.org/ratelimit"}, denied: noInput},
 
-	"events": {arrows: []string{"ratelimit"}, denied: slices.Concat(noInput, noDice)},
+	"events": {arrows: []string{"ratelimit", "internal/contain"}, denied: slices.Concat(noInput, noDice)},
 	// expvar is denied because it adds a handler to net/http's default mux when it is imported
-	"metrics": {arrows: []string{"events"}, denied: slices.Concat(noInput, noDice, []string{"expvar"})},
+	"metrics": {arrows: []string{"events", "internal/contain"}, denied: slices.Concat(noInput, noDice, []string{"expvar"})},
 
 	"discovery": {
-		arrows:  []string{"certstore", "ratelimit", "internal/wire"},
+		arrows:  []string{"certstore", "ratelimit", "internal/contain", "internal/wire"},
 		modules: []string{"golang.org/x/net"}, // multicast per interface, and on which one a datagram came
 		denied:  slices.Concat([]string{"net/http", "crypto/tls"}, noFiles, noDice),
 	},
@@ -83,7 +85,7 @@ var importRules = map[string]importRule{
 		denied:  slices.Concat(noInput, noDice),
 	},
 	"certstore/sqlstore": {
-		arrows: []string{"certstore"},
+		arrows: []string{"certstore", "internal/contain"},
 		tests:  []string{"modernc.org/sqlite"}, // a driver, which who uses the package chooses for itself
 		denied: noInput,
 	},
@@ -102,7 +104,7 @@ var importRules = map[string]importRule{
 	"trust": {
 		arrows: []string{
 			"session", "invitation", "hmacauth", "hmacauth/microcloud", "certstore", "ratelimit", "internal/wire", "internal/microcloudwire",
-			"events", "metrics",
+			"events", "metrics", "internal/contain",
 		},
 		denied: noFiles,
 	},

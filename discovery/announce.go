@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/microtrust/microtrust/internal/contain"
 	"github.com/microtrust/microtrust/ratelimit"
 )
 
@@ -64,9 +65,7 @@ type asked struct {
 func NewAnnouncer(cfg Config) (*Announcer, error) {
 	cfg.Addresses = slices.Clone(cfg.Addresses)
 	cfg.Interfaces = slices.Clone(cfg.Interfaces)
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger = contain.Logger(cfg.Logger)
 	a := &Announcer{cfg: cfg, offer: offer{cfg.Name, cfg.Addresses}}
 	if _, err := encodeAnswer(queryID{}, a.offer); err != nil {
 		return nil, configError("Name, Addresses", err)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/microtrust/microtrust/internal/contain"
 	"github.com/microtrust/microtrust/ratelimit"
 )
 
@@ -81,9 +82,7 @@ func NewSearch(cfg SearchConfig) (*Search, error) {
 	if cfg.MaxFound == 0 {
 		cfg.MaxFound = DefaultMaxFound
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger = contain.Logger(cfg.Logger)
 	switch {
 	case cfg.Interface == "":
 		return nil, configError("Interface", errors.New("is required"))

@@ -24,8 +24,8 @@
 //
 // # Concurrency
 //
-// A [Log] is safe for concurrent use. Its handler is called without a lock, from the goroutine that emits, and for sums from one of
-// its own. Nothing runs while there is nothing to sum up.
+// A [Log] is safe for concurrent use. Its handler is called without a lock, in a goroutine that whoever emits waits for, unless the
+// handler hangs. Nothing runs while there is nothing to write or to sum up.
 //
 // # Time
 //

@@ -7,12 +7,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/microtrust/microtrust/internal/contain"
 	"github.com/microtrust/microtrust/ratelimit"
 )
 
 // Config says where records go. It is copied.
 type Config struct {
-	// Logger gets the records; nil discards. It is shared. Attributes that it has already stand before those of a record.
+	// Logger gets the records; nil discards. It is shared. Attributes that it has already stand before those of a record. Its handler
+	// is waited for, five seconds at most while it hangs, and a panic of it goes to standard error (docs/events.md, section "Handlers
+	// that fail").
 	Logger *slog.Logger
 	// Node is the name of this machine; empty leaves it out.
 	Node string
@@ -35,10 +38,7 @@ type Log struct {
 
 // New returns a log. It starts nothing.
 func New(cfg Config) *Log {
-	l := &Log{logger: cfg.Logger, sheet: cfg.SheetSpelling}
-	if l.logger == nil {
-		l.logger = slog.New(slog.DiscardHandler)
-	}
+	l := &Log{logger: contain.Logger(cfg.Logger), sheet: cfg.SheetSpelling}
 	if cfg.Node != "" {
 		l.always = append(l.always, text(keyNode, cfg.Node).attr)
 	}

@@ -14,5 +14,5 @@
 //
 // # Concurrency
 //
-// A Sink is called from many goroutines at once, and must not block.
+// A Sink is called from many goroutines at once, in the middle of what it measures, and must not block.
 package metrics

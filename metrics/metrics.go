@@ -4,9 +4,12 @@ import (
 	"slices"
 
 	"github.com/microtrust/microtrust/events"
+	"github.com/microtrust/microtrust/internal/contain"
 )
 
-// Sink takes measurements. Implementations are safe for concurrent use and do not block.
+// Sink takes measurements. Implementations are safe for concurrent use, and do not block: they are called in the middle of what they
+// measure, and strangers decide how often. A panic goes to standard error, and the measurement is lost (docs/events.md, section
+// "Handlers that fail").
 type Sink interface {
 	// Add counts n more of c. value is one of those of c's label, and empty where it has none.
 	Add(c Counter, value string, n int64)
@@ -146,12 +149,13 @@ func (g Gauge) Info() Info {
 	return Info{}
 }
 
-// Bounded returns a sink that gives inner nothing but listed values of labels, and nothing that is no measure. Nil discards.
+// Bounded returns a sink that gives inner nothing but listed values of labels, and nothing that is no measure, and that does not
+// panic. Nil discards.
 func Bounded(inner Sink) Sink {
 	if inner == nil {
 		return discard{}
 	}
-	b := bounded{inner, map[Counter][]string{}}
+	b := bounded{inner, map[Counter][]string{}, contain.NewReporter()}
 	for _, c := range Counters() {
 		b.values[c] = c.Info().Values
 	}
@@ -161,6 +165,7 @@ func Bounded(inner Sink) Sink {
 type bounded struct {
 	inner  Sink
 	values map[Counter][]string // not written to after Bounded
+	report *contain.Reporter
 }
 
 func (b bounded) Add(c Counter, value string, n int64) {
@@ -171,17 +176,20 @@ func (b bounded) Add(c Counter, value string, n int64) {
 	if !slices.Contains(values, value) {
 		value = other
 	}
+	defer b.report.Recover("metrics sink")
 	b.inner.Add(c, value, n)
 }
 
 func (b bounded) Observe(h Histogram, x float64) {
 	if h.Info().Name != "" {
+		defer b.report.Recover("metrics sink")
 		b.inner.Observe(h, x)
 	}
 }
 
 func (b bounded) Read(g Gauge, now func() float64) {
 	if g.Info().Name != "" {
+		defer b.report.Recover("metrics sink")
 		b.inner.Read(g, now)
 	}
 }

@@ -59,7 +59,8 @@ type JoinConfig struct {
 	Attempts *ratelimit.Attempts
 	// Dial opens connections to the initiator; nil means Store.Dial. All of them are closed when Join returns.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Logger receives what happens, security events included; nil discards. No secret ever reaches it.
+	// Logger receives what happens, security events included; nil discards. No secret ever reaches it. A handler that hangs or
+	// panics loses records and nothing else.
 	Logger *slog.Logger
 	// Events is the security log (docs/events.md). Nil: one over Logger for this call. A daemon with a [Service] gives that one's.
 	Events *events.Log

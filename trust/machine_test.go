@@ -13,6 +13,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/internal/contain"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
@@ -63,7 +64,7 @@ func (m *machine) serveOn(ln net.Listener, cfg trust.Config, mux *http.ServeMux)
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	}
 	mux.Handle(trust.MemberPath, m.svc.Handler())
-	srv, guarded := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}, m.store.Guard(ln)
+	srv, guarded := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(contain.Logger(cfg.Logger).Handler(), slog.LevelDebug)}, m.store.Guard(ln)
 	require.NoError(m.t, m.svc.Attach(srv))
 	m.srv, m.addr = srv, ln.Addr().String() // of the machine as it is now; it may get others
 	done := make(chan error, 1)

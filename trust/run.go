@@ -32,9 +32,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}()
 	for snapshot := range s.store.Watch(ctx) {
 		now := s.replica.now()
+		d.follow(snapshot) // before anything is logged, for which a handler may take its time
 		s.tellChanges(s.told, now)
 		s.told = now
-		d.follow(snapshot)
 	}
 	return context.Cause(ctx)
 }
@@ -53,6 +53,7 @@ type distributor struct {
 
 // follow makes the workers those of the snapshot's members, and wakes those that have something to tell.
 func (d *distributor) follow(snapshot *certstore.Snapshot) {
+	defer d.reportStanding()
 	s := d.service
 	names := s.callable(snapshot)
 	d.mu.Lock()
@@ -78,7 +79,6 @@ func (d *distributor) follow(snapshot *certstore.Snapshot) {
 			wake(d.workers[name].kick)
 		}
 	}
-	d.reportStanding()
 }
 
 // callable returns the names of the members that can be called: with an address, and nobody else's name. A machine that
@@ -109,20 +109,24 @@ func (d *distributor) meetOthers() {
 		if len(rested) > 0 {
 			wake(rested[rand.IntN(len(rested))].kick)
 		}
-		d.reportStanding()
 		d.mu.Unlock()
+		d.reportStanding()
 	}
 }
 
 // reportStanding logs once when this machine was removed, when it lost contact with most of the cluster, and when it has
-// it again. It needs d.mu.
+// it again.
 func (d *distributor) reportStanding() {
 	s := d.service
-	now := s.Standing()
-	before := d.alone
+	d.mu.Lock()
+	now, before := s.Standing(), d.alone
+	early := errors.Is(now, ErrNoMajority) && !s.contacts.settled(len(d.workers)) // it has not had the time to meet them
+	if !early {
+		d.alone = now
+	}
+	d.mu.Unlock()
 	switch {
-	case errors.Is(now, ErrNoMajority) && !d.service.contacts.settled(len(d.workers)):
-		return // it has not had the time to meet them
+	case early:
 	case errors.Is(now, ErrRemoved) && s.leaving.Load():
 	case errors.Is(now, ErrRemoved) && !errors.Is(before, ErrRemoved):
 		s.log.Error("this machine was removed from the cluster; it is told nothing more", "error", now)
@@ -131,7 +135,6 @@ func (d *distributor) reportStanding() {
 	case now == nil && before != nil:
 		s.log.Info("in contact with most of the cluster again")
 	}
-	d.alone = now
 }
 
 func wake(kick chan<- struct{}) {

@@ -13,6 +13,7 @@ import (
 	"github.com/microtrust/microtrust/events"
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/internal/contain"
 	"github.com/microtrust/microtrust/metrics"
 	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/session"
@@ -20,11 +21,9 @@ import (
 
 // What follows says what happened, in the security log and to the metrics. docs/events.md has all of it.
 
-// logging returns a logger and a security log, where none is given.
+// logging returns a logger, whose handler may fail, and a security log where none is given.
 func logging(logger *slog.Logger, log *events.Log, store *certstore.Store) (*slog.Logger, *events.Log) {
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
+	logger = contain.Logger(logger)
 	if log == nil {
 		log = events.New(events.Config{Logger: logger, Node: store.Identity().Name()})
 	}

@@ -28,7 +28,7 @@ func (h curiousHandler) Handle(context.Context, slog.Record) error {
 // TestNoLockIsHeldOverTheLog: while a handler is busy with the records of a session that begins, everybody else is served.
 func TestNoLockIsHeldOverTheLog(t *testing.T) {
 	var m *machine
-	var asked, stuck atomic.Int64
+	var asked, answers atomic.Int64
 	handler := curiousHandler{func() {
 		answered := make(chan struct{})
 		go func() {
@@ -36,24 +36,21 @@ func TestNoLockIsHeldOverTheLog(t *testing.T) {
 			_, _ = m.svc.OpenMicroCloud(nil, trust.MicroCloudConfig{Address: "127.0.0.1:1"})
 		}()
 		asked.Add(1)
-		select {
-		case <-answered:
-		case <-time.After(10 * time.Second):
-			stuck.Add(1)
-		}
+		<-answered // or nobody waits for this handler any more, and what follows is too early
+		answers.Add(1)
 	}}
 	cfg := trust.Config{Logger: slog.New(handler), MicroCloud: trust.MicroCloudRoles{Initiator: true}}
 	m = light(t, "micro01", certstore.NewMemoryBackend()).serve(cfg)
 	require.NoError(t, m.store.Bootstrap(t.Context()))
-	before := asked.Load()
+	before := answers.Load()
 	s, err := m.svc.Open(t.Context(), session.Config{})
 	require.NoError(t, err)
-	require.EqualValues(t, 2, asked.Load()-before)
+	require.EqualValues(t, 2, answers.Load()-before)
 	_, err = m.svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: "127.0.0.1:1"})
 	require.NoError(t, err)
-	require.EqualValues(t, 4, asked.Load()-before)
+	require.EqualValues(t, 4, answers.Load()-before)
 	s.Close(nil)
 	<-s.Ended()
-	require.Eventually(t, func() bool { return asked.Load()-before == 6 }, 20*time.Second, time.Millisecond)
-	require.Zero(t, stuck.Load())
+	require.Eventually(t, func() bool { return answers.Load()-before == 6 }, 20*time.Second, time.Millisecond)
+	require.Equal(t, asked.Load(), answers.Load())
 }

@@ -27,12 +27,13 @@ type Config struct {
 	// Store is the member's trust store; its identity is the one that the service shows. Required. The service uses it and
 	// does not close it.
 	Store *certstore.Store
-	// Logger receives what happens, security events included; nil discards. No secret ever reaches it.
+	// Logger receives what happens, security events included; nil discards. No secret ever reaches it. A handler that hangs or
+	// panics loses records and nothing else (docs/events.md, section "Handlers that fail").
 	Logger *slog.Logger
 	// Events is the security log (docs/events.md). Nil: one that writes to Logger, for the node that the store's identity names,
 	// and is switched on. It may be shared.
 	Events *events.Log
-	// Metrics receives measurements; nil discards.
+	// Metrics receives measurements; nil discards. It must not block.
 	Metrics metrics.Sink
 	// Limits bounds what strangers can make the service spend. The zero value is the protocol's defaults.
 	Limits Limits

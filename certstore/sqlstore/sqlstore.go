@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/internal/contain"
 )
 
 // Defaults of Config.
@@ -70,9 +71,7 @@ func New(cfg Config) (certstore.Backend, error) {
 	if cfg.Patience == 0 {
 		cfg.Patience = defaultPatience
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger = contain.Logger(cfg.Logger)
 	b := &backend{cfg: cfg, sql: newQueries(cfg.Table), migrations: migrations(cfg.Table)}
 	b.open, b.stop = context.WithCancel(context.Background())
 	return b, nil

@@ -1,0 +1,64 @@
+package trust_test
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+)
+
+// memoryNet is a network in memory, for tests in which time is not real. Machines listen on addresses of 192.0.2.0/24, and whoever
+// dials another one finds nobody.
+type memoryNet struct {
+	dialled, accepted census
+
+	mu sync.Mutex
+	at map[string]*memoryListener
+}
+
+type memoryListener struct {
+	*pipes
+	of      *memoryNet
+	address netip.AddrPort
+}
+
+func newMemoryNet() *memoryNet { return &memoryNet{at: map[string]*memoryListener{}} }
+
+func (n *memoryNet) listen() *memoryListener {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(len(n.at) + 1)}), 9443)
+	l := &memoryListener{pipes: newPipes(), of: n, address: address}
+	n.at[address.String()] = l
+	return l
+}
+
+// dial is for certstore.Store.DialWith and trust.JoinConfig.Dial.
+func (n *memoryNet) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	n.mu.Lock()
+	l := n.at[address]
+	n.mu.Unlock()
+	if l == nil {
+		return nil, syscall.ECONNREFUSED
+	}
+	here, there := net.Pipe()
+	select {
+	case l.conns <- there:
+		return n.dialled.wrap(here), nil
+	case <-l.closed:
+		return nil, syscall.ECONNREFUSED
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.address) }
+
+func (l *memoryListener) Accept() (net.Conn, error) {
+	c, err := l.pipes.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.of.accepted.wrap(c), nil
+}
