@@ -15,15 +15,20 @@ const levels = 3
 // as well, with a smaller weight; of equals, the oldest. Whoever fills the table thereby evicts himself, be it from one address or
 // from many, and neither somebody who comes once nor a room full of machines that come once each.
 //
+// Some of the places can be reserved for those who are known, by [NewReservedTable]: as long as no more of them are there, none of them
+// goes for anybody else.
+//
 // All methods may be called from many goroutines at once. Evicting takes time linear in the bound: a few
 // microseconds for a thousand entries.
 //
 // Specification: docs/protocol.md, section "Limits".
 type Table[K comparable, V any] struct {
-	max int
+	max      int
+	reserved int
 
 	mu      sync.Mutex
 	clock   clock
+	known   int        // entries of those who are known
 	order   *list.List // of *tableEntry, oldest first
 	entries map[K]*list.Element
 	blocks  [levels]map[netip.Prefix]*tally
@@ -34,6 +39,7 @@ type tableEntry[K comparable, V any] struct {
 	key    K
 	value  V
 	added  time.Duration
+	known  bool
 	blocks [levels]*tally // shared with the other entries of each block
 	share  share          // the same over time
 }
@@ -45,8 +51,12 @@ type tally struct {
 }
 
 // NewTable returns an empty table for limit entries. A limit below 1 counts as 1.
-func NewTable[K comparable, V any](limit int) *Table[K, V] {
-	t := &Table[K, V]{max: max(limit, 1), order: list.New(), entries: make(map[K]*list.Element), lately: newLately(DefaultMaxSources)}
+func NewTable[K comparable, V any](limit int) *Table[K, V] { return NewReservedTable[K, V](limit, 0) }
+
+// NewReservedTable is NewTable with so many of the places reserved for entries of [Table.AddKnown]. One is left for everybody else at least.
+func NewReservedTable[K comparable, V any](limit, reserved int) *Table[K, V] {
+	limit = max(limit, 1)
+	t := &Table[K, V]{max: limit, reserved: min(max(reserved, 0), limit-1), order: list.New(), entries: make(map[K]*list.Element), lately: newLately(DefaultMaxSources)}
 	for i := range t.blocks {
 		t.blocks[i] = make(map[netip.Prefix]*tally)
 	}
@@ -56,12 +66,24 @@ func NewTable[K comparable, V any](limit int) *Table[K, V] {
 // Add puts v under key and returns the value that had to go, if any: the one that was under key before, or the one
 // that was evicted for it.
 func (t *Table[K, V]) Add(now time.Time, key K, source netip.Addr, v V) (evicted V, ok bool) {
+	return t.add(now, key, source, v, false)
+}
+
+// AddKnown is Add for an entry that may take a reserved place.
+func (t *Table[K, V]) AddKnown(now time.Time, key K, source netip.Addr, v V) (evicted V, ok bool) {
+	return t.add(now, key, source, v, true)
+}
+
+func (t *Table[K, V]) add(now time.Time, key K, source netip.Addr, v V, known bool) (evicted V, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if el, found := t.entries[key]; found {
 		evicted, ok = t.remove(el), true
 	}
-	e := &tableEntry[K, V]{key: key, value: v, added: t.clock.advance(now)}
+	e := &tableEntry[K, V]{key: key, value: v, added: t.clock.advance(now), known: known}
+	if known {
+		t.known++
+	}
 	e.share = t.lately.of(e.added, source)
 	e.share.count(1)
 	for i, p := range [levels]netip.Prefix{BlockOf(source), cut(source, 32, 56), sourceOf(source)} {
@@ -121,11 +143,15 @@ func (t *Table[K, V]) Len() int {
 	return len(t.entries)
 }
 
-// victim returns the entry that has to go, which is not the newest.
-func (t *Table[K, V]) victim() *list.Element {
-	chosen, most := t.order.Front(), -1.0
+// victim returns the entry that has to go, which is not the newest, and nobody's with a place of its own.
+func (t *Table[K, V]) victim() (chosen *list.Element) {
+	most := -1.0
 	for el := t.order.Front(); el != t.order.Back(); el = el.Next() {
-		if score := entryOf[K, V](el).score(); score > most {
+		e := entryOf[K, V](el)
+		if e.known && t.known <= t.reserved {
+			continue
+		}
+		if score := e.score(); score > most {
 			chosen, most = el, score
 		}
 	}
@@ -140,6 +166,9 @@ func (t *Table[K, V]) remove(el *list.Element) V {
 	e := entryOf[K, V](el)
 	t.order.Remove(el)
 	delete(t.entries, e.key)
+	if e.known {
+		t.known--
+	}
 	for i, c := range e.blocks {
 		if c.n--; c.n == 0 {
 			delete(t.blocks[i], c.prefix)

@@ -75,6 +75,62 @@ func TestTableKeepsWhoComesOnce(t *testing.T) {
 	require.Equal(t, 64, table.Len())
 }
 
+// TestTableKeepsReservedPlaces: whoever is known keeps its place though it has had more than anybody, until more of them are there
+// than places; then those go who have had most, whoever they are.
+func TestTableKeepsReservedPlaces(t *testing.T) {
+	table, now := ratelimit.NewReservedTable[int, string](16, 4), start()
+	n := 0
+	crowd := func() {
+		for range 1000 {
+			n++
+			table.Add(now, n, netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), 1}), "crowd")
+		}
+	}
+	there := func(keys ...int) (is []bool) {
+		for _, key := range keys {
+			_, ok := table.Get(key)
+			is = append(is, ok)
+		}
+		return is
+	}
+	regular, other := sourceNo(1), sourceNo(2)
+	for key := range 100 {
+		table.AddKnown(now, -key, regular, "regular")
+		table.Remove(-key)
+	}
+	table.Add(now, -1, regular, "regular")
+	crowd()
+	require.Equal(t, []bool{false}, there(-1), "nobody keeps a place that was not given to it")
+	for key := 1; key <= 4; key++ {
+		gone, _ := table.AddKnown(now, -key, regular, "regular")
+		require.Equal(t, "crowd", gone)
+	}
+	crowd()
+	require.Equal(t, []bool{true, true, true, true}, there(-1, -2, -3, -4))
+	gone, ok := table.AddKnown(now, -5, other, "other")
+	require.True(t, ok)
+	require.Equal(t, "regular", gone, "the fifth makes the one go that has had most")
+	crowd()
+	require.Equal(t, []bool{false, true, true, true, true}, there(-1, -2, -3, -4, -5), "there are no more than four again")
+	for key := range 100 {
+		table.AddKnown(now, -6-key, regular, "regular")
+	}
+	require.Equal(t, []bool{true}, there(-5), "of those who are known, whoever has had less stays")
+}
+
+func TestTableReservesNotAllPlaces(t *testing.T) {
+	for _, limit := range []int{-1, 1, 2, 3} {
+		table := ratelimit.NewReservedTable[int, int](limit, limit+5)
+		for i := range 20 {
+			table.AddKnown(start(), i, sourceNo(i), i)
+			table.Add(start(), -i-1, sourceNo(i), i)
+			require.LessOrEqual(t, table.Len(), max(limit, 1))
+			_, ok := table.Get(-i - 1)
+			require.True(t, ok, "the newcomer always gets in")
+		}
+	}
+}
+
 func TestTableKeysAreReplaced(t *testing.T) {
 	table, now := ratelimit.NewTable[string, int](2), start()
 	table.Add(now, "a", sourceNo(1), 1)

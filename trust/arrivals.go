@@ -9,21 +9,27 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/ratelimit"
 )
 
 // arrivals is what stands between a connection and its first request: whoever connects is nobody yet, and a TLS handshake costs a
 // server a signature. Connections that have asked nothing are bounded, and what they make the server compute is computed in turns,
-// so that a crowd waits for itself. See docs/protocol.md, section "Limits".
+// so that a crowd waits for itself. A part of the places is for addresses that members call from. See docs/protocol.md, section "Limits".
 type arrivals struct {
+	familiar *familiar
 	waiting  *ratelimit.Table[net.Conn, net.Conn]
 	turns    *ratelimit.Turns
 	patience time.Duration // that a handshake has for its turn
 }
 
-func newArrivals(l Limits) arrivals {
+// familiarShare is which part of the places of arrivals is reserved for addresses that members call from: a fourth.
+const familiarShare = 4
+
+func newArrivals(l Limits, members func() *certstore.Snapshot) arrivals {
 	return arrivals{
-		waiting:  ratelimit.NewTable[net.Conn, net.Conn](l.Arrivals),
+		familiar: newFamiliar(members),
+		waiting:  ratelimit.NewReservedTable[net.Conn, net.Conn](l.Arrivals, l.Arrivals/familiarShare),
 		turns:    ratelimit.NewTurns(turnsAtOnce(), l.Arrivals),
 		patience: l.RequestTime,
 	}
@@ -50,7 +56,12 @@ func (a *arrivals) watch(srv *http.Server, of *connections) {
 }
 
 func (a *arrivals) enter(c net.Conn) {
-	if evicted, full := a.waiting.Add(time.Now(), c, addressOf(c.RemoteAddr().String()), c); full {
+	now, source := time.Now(), addressOf(c.RemoteAddr().String())
+	add := a.waiting.Add
+	if a.familiar.knows(now, source) {
+		add = a.waiting.AddKnown
+	}
+	if evicted, full := add(now, c, source, c); full {
 		_ = beneath(evicted).Close() // and not TLS's farewell, for which a handshake under way would be waited for
 	}
 }

@@ -86,6 +86,50 @@ func TestArrivalsStayWithinTheLimit(t *testing.T) {
 	}
 }
 
+// TestArrivalsKeepPlacesForMembers: a new connection from an address that a member proved itself from, or has published, stays while
+// strangers from everywhere, who have had less, connect. It does not when the member is none any more.
+func TestArrivalsKeepPlacesForMembers(t *testing.T) {
+	cfg := generous()
+	cfg.Limits.Arrivals = 8
+	first, s, stranger := flooded(t, cfg, session.Config{Policy: func(session.Offer) session.Decision { return session.Accept }})
+	second := light(t, "micro02", certstore.NewMemoryBackend())
+	joining := second.joinConfig(s, first)
+	joining.Addresses = []string{"127.0.0.4:9443"}
+	_, err := trust.Join(t.Context(), first.addr, joining)
+	require.NoError(t, err)
+	n := 0
+	stays := func(from string) bool {
+		for range 10 { // more than anybody else
+			connectFrom(t, from, first).Close()
+			require.Eventually(t, func() bool { return first.svc.Arrivals() == 0 }, 20*time.Second, time.Millisecond)
+		}
+		silent := connectFrom(t, from, first)
+		require.Eventually(t, func() bool { return first.svc.Arrivals() == 1 }, 20*time.Second, time.Millisecond)
+		var crowd []net.Conn
+		for range 24 {
+			n++
+			crowd = append(crowd, connectFrom(t, fmt.Sprintf("127.66.%d.1", n), first))
+			require.Eventually(t, func() bool { return first.svc.Arrivals() == min(len(crowd)+1, 8) }, 20*time.Second, time.Millisecond)
+		}
+		isClosed(t, crowd[0])
+		stayed := tls.Client(silent, strangerTLS(stranger, trust.Protocol)).Handshake() == nil // whoever it is
+		for _, c := range append(crowd, silent) {
+			c.Close()
+		}
+		require.Eventually(t, func() bool { return first.svc.Arrivals() == 0 }, 20*time.Second, time.Millisecond)
+		return stayed
+	}
+	require.False(t, stays("127.0.0.2"), "nobody has called from there")
+	member := tls.Client(connectFrom(t, "127.0.0.3", first), strangerTLS(second.store.Identity(), "http/1.1"))
+	asks(t, member)
+	require.True(t, stays("127.0.0.3"), "a member has")
+	require.True(t, stays("127.0.0.4"), "a member says that it can be called there")
+	_, err = first.store.Remove(t.Context(), certstore.RemoveRequest{Key: second.store.Identity().KeyID(), Keep: certstore.KeepNone})
+	require.NoError(t, err)
+	require.False(t, stays("127.0.0.3"))
+	require.False(t, stays("127.0.0.4"))
+}
+
 // TestHandshakesWaitForTheirTurn: while all turns are taken nobody's handshake is computed, and afterwards everybody's.
 func TestHandshakesWaitForTheirTurn(t *testing.T) {
 	first, _, id := flooded(t, generous(), session.Config{})

@@ -45,7 +45,7 @@ func (s *Service) Attach(srv *http.Server) error {
 		Refused:    s.presented,
 		Turn:       s.arrivals.turn,
 	}
-	s.arrivals.watch(srv, newConnections(s.limits.MemberConnections, s.memberOf))
+	s.arrivals.watch(srv, newConnections(s.limits.MemberConnections, s.memberOf, s.arrivals.familiar))
 	if s.roles != (MicroCloudRoles{}) {
 		config.Guests = s.guardServer(srv)
 	}

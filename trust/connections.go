@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 )
@@ -15,6 +16,7 @@ import (
 type connections struct {
 	most int // of one member
 	who  func(*tls.Conn) (certstore.KeyID, bool)
+	from *familiar // learns where members call from
 
 	mu   sync.Mutex
 	by   map[net.Conn]certstore.KeyID
@@ -27,8 +29,8 @@ type held struct {
 	busy int
 }
 
-func newConnections(most int, who func(*tls.Conn) (certstore.KeyID, bool)) *connections {
-	return &connections{most: most, who: who, by: map[net.Conn]certstore.KeyID{}, each: map[certstore.KeyID]*held{}}
+func newConnections(most int, who func(*tls.Conn) (certstore.KeyID, bool), from *familiar) *connections {
+	return &connections{most: most, who: who, from: from, by: map[net.Conn]certstore.KeyID{}, each: map[certstore.KeyID]*held{}}
 }
 
 // change notes another state of a connection, whoever's it is. It closes one of its member's if that has too many now: of those
@@ -37,6 +39,9 @@ func (c *connections) change(conn net.Conn, state http.ConnState) {
 	key, known := c.key(conn, state)
 	if !known {
 		return
+	}
+	if state == http.StateActive {
+		c.from.note(time.Now(), addressOf(conn.RemoteAddr().String()), key)
 	}
 	if leaving := c.count(conn, key, state); leaving != nil {
 		_ = beneath(leaving).Close() // and not TLS's farewell, for which a peer that reads nothing would be waited for

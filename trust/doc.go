@@ -48,7 +48,7 @@
 // A join is told in join.go, in the method attempt: approach.go says where it goes, dial.go connects, dialled.go sees to
 // it that nothing stays open, conversation.go begins it and carries every later message, prove.go proves the passphrase
 // and waits for both decisions, take.go takes the member set, second.go asks a second member, progress.go says how far
-// it is. The other side starts in arrivals.go, before TLS, and attach.go, connections.go after it; gates.go has the
+// it is. The other side starts in arrivals.go, before TLS, with familiar.go for members' addresses, and attach.go, connections.go after it; gates.go has the
 // order of checks, door.go the ways in, initiator.go hello and join, result.go everything after the approval, drain.go
 // the wait for those who are owed it. handshake.go and handshakes.go are what it remembers meanwhile. messages.go has
 // the bodies, errors.go every error. security.go tells the security log and the metrics what happened,

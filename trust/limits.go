@@ -20,7 +20,7 @@ type Limits struct {
 	// counted apart. Default 256.
 	Connections int
 	// Arrivals is how many connections are kept open over which nothing has been asked yet, be it that their TLS handshake is not
-	// complete, be it that they say nothing, members' own included; chosen as for Handshakes. Default 512.
+	// complete, be it that they say nothing, members' own included; chosen as for Handshakes. A fourth of the places is for addresses that members call from. Default 512.
 	Arrivals int
 	// MemberConnections is how many connections of one member are kept open over which something was asked; beyond that, its
 	// idle ones are closed, the longest idle first, and new ones if none is idle. Default 64.

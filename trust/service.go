@@ -163,7 +163,7 @@ func NewService(cfg Config) (*Service, error) {
 		selectors:   selectors,
 		handshakes:  newHandshakes(limits.Handshakes),
 		strangers:   ratelimit.NewTable[*strangerConn, *strangerConn](limits.Connections),
-		arrivals:    newArrivals(limits),
+		arrivals:    newArrivals(limits, cfg.Store.Snapshot),
 
 		roles:    cfg.MicroCloud,
 		deriver:  deriver,
