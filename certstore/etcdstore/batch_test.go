@@ -80,6 +80,16 @@ func requireHolds(t testing.TB, b certstore.Backend, want certstore.Batch) {
 	require.Equal(t, ids(want.Statements), ids(got.Statements))
 }
 
+// firstOf returns what a watch yields first.
+func firstOf(t testing.TB, b certstore.Backend) certstore.Batch {
+	t.Helper()
+	for got := range b.Watch(deadline(t, patience)) {
+		return got
+	}
+	require.Fail(t, "the watch yields nothing")
+	return certstore.Batch{}
+}
+
 // largeBatch returns a batch of more MiB than etcd takes in one request.
 func largeBatch(t testing.TB) certstore.Batch {
 	t.Helper()
@@ -99,10 +109,7 @@ func TestLargeBatchIsOneCommit(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, shared.backend(t, shared.machines[0], prefixOf(t)).Append(t.Context(), large))
 
-	for got := range reader.Watch(deadline(t, patience)) {
-		require.Equal(t, ids(large.Statements), ids(got.Statements), "the first thing seen is all of it")
-		break
-	}
+	require.Equal(t, ids(large.Statements), ids(firstOf(t, reader).Statements), "the first thing seen is all of it")
 	requireHolds(t, reader, large)
 	found := values(t, shared.client(t, shared.machines[0]), prefixOf(t))
 	require.Greater(t, len(found), 20)
