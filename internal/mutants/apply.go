@@ -1,12 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -33,21 +33,36 @@ func apply(tree fs.FS, m Mutant) (map[string]string, error) {
 	return changed, nil
 }
 
-// writeOverlay writes the changed files and what the go command is told about them into a folder, and returns the path for
-// its flag -overlay. root is the absolute path of the repository.
-func writeOverlay(folder, root string, changed map[string]string) (string, error) {
-	replace := map[string]string{}
-	for name, text := range changed {
-		file := filepath.Join(folder, strings.ReplaceAll(name, "/", "_"))
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			return "", err
-		}
-		replace[filepath.Join(root, filepath.FromSlash(name))] = file
-	}
-	raw, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
+// withoutHistory hides the repository's own folder in a tree.
+type withoutHistory struct{ fs.FS }
+
+// ReadDir lists a directory.
+func (t withoutHistory) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(t.FS, name)
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ".git" }), err
+}
+
+// copyTree copies the repository at root into a new folder, which is the caller's to remove.
+func copyTree(root string) (folder string, err error) {
+	if folder, err = os.MkdirTemp("", "mutants"); err != nil {
 		return "", err
 	}
-	overlay := filepath.Join(folder, "overlay.json")
-	return overlay, os.WriteFile(overlay, raw, 0o600)
+	return folder, os.CopyFS(folder, withoutHistory{os.DirFS(root)})
+}
+
+// replace gives the files of the tree at root these texts, by path, and returns those that they had.
+func replace(root string, texts map[string]string) (before map[string]string, err error) {
+	before = map[string]string{}
+	for name, text := range texts {
+		file := filepath.Join(root, filepath.FromSlash(name))
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return before, err
+		}
+		before[name] = string(raw)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return before, err
+		}
+	}
+	return before, nil
 }

@@ -8,10 +8,10 @@
 //	go run ./internal/mutants -list                  names and what they sabotage
 //	go run ./internal/mutants -write                 docs/mutants.md
 //
-// It is started at the top of the repository and changes nothing there but that document: the go command gets the changed
-// files through an overlay. First, the tests must pass without any change. Then each mutant must make the tests that its
-// entry names fail. One that survives, no longer applies, does not compile or runs out of time is an error, and so is a
-// test that is skipped.
+// It is started at the top of the repository and changes nothing there but that document: it works on a copy, so that tests that
+// read the source, or build programs, see the mutant as well. First, the tests must pass without any change. Then each mutant must
+// make the tests that its entry names fail. One that survives, no longer applies, does not compile or runs out of time is an
+// error, and so is a test that is skipped. Files and tests may be those of the modules inside the repository.
 //
 // # The lists
 //

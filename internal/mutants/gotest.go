@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,16 +35,12 @@ type event struct {
 	Action, Test, Output, FailedBuild string
 }
 
-// goTest runs tests of a package, without their results of earlier runs. An overlay of "" changes nothing.
-func goTest(ctx context.Context, root, dir, pattern, overlay string) (outcome, error) {
-	command := exec.CommandContext(ctx, "go", "test", "-json", "-vet=off", "-count=1", "-failfast", "-timeout", timeLimit,
-		"-run", pattern, "./"+dir)
-	command.Dir = root
+// goTest runs tests of the package in a directory of the tree at root, without their results of earlier runs. It is run in there, since
+// the directory may be a module of its own.
+func goTest(ctx context.Context, root, dir, pattern string) (outcome, error) {
+	command := exec.CommandContext(ctx, "go", "test", "-json", "-vet=off", "-count=1", "-failfast", "-timeout", timeLimit, "-run", pattern, ".")
+	command.Dir = filepath.Join(root, filepath.FromSlash(dir))
 	command.Env = append(os.Environ(), shortCampaign)
-	if overlay != "" {
-		// programs that the test builds are to be changed too, so it is not only a flag
-		command.Env = append(command.Env, "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)
-	}
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	stdout, err := command.Output()

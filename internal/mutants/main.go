@@ -113,15 +113,20 @@ func (o options) choose(mutants []Mutant) ([]Mutant, error) {
 	return mutants, nil
 }
 
-// tryAll tries one mutant after the other, prints what became of each, and counts.
+// tryAll tries one mutant after the other in a copy of the repository, prints what became of each, and counts.
 func tryAll(ctx context.Context, o options, mutants []Mutant, out io.Writer) error {
-	if err := passBefore(ctx, o.root, mutants); err != nil {
+	root, err := copyTree(o.root)
+	defer os.RemoveAll(root)
+	if err != nil {
+		return err
+	}
+	if err := passBefore(ctx, root, mutants); err != nil {
 		return err
 	}
 	counts := map[verdict]int{}
 	for _, m := range mutants {
 		started := time.Now()
-		found, err := try(ctx, o.root, m)
+		found, err := try(ctx, root, m)
 		if err != nil {
 			return err
 		}

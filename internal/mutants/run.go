@@ -44,7 +44,7 @@ func passBefore(ctx context.Context, root string, mutants []Mutant) error {
 			top, _, _ := strings.Cut(name, "/")
 			tops = append(tops, top)
 		}
-		found, err := goTest(ctx, root, dir, "^("+strings.Join(tops, "|")+")$", "")
+		found, err := goTest(ctx, root, dir, "^("+strings.Join(tops, "|")+")$")
 		if err != nil {
 			return err
 		}
@@ -57,26 +57,25 @@ func passBefore(ctx context.Context, root string, mutants []Mutant) error {
 	return nil
 }
 
-// try applies a mutant and runs its tests, until one of them does not notice.
-func try(ctx context.Context, root string, m Mutant) (result, error) {
+// try applies a mutant to the tree at root, runs its tests, until one of them does not notice, and makes the tree as it was.
+func try(ctx context.Context, root string, m Mutant) (_ result, err error) {
 	changed, err := apply(os.DirFS(root), m)
 	if errors.Is(err, errDoesNotApply) {
 		return result{verdict: doesNotApply, detail: err.Error()}, nil
 	} else if err != nil {
 		return result{}, err
 	}
-	folder, err := os.MkdirTemp("", "mutant")
-	if err != nil {
-		return result{}, err
-	}
-	defer os.RemoveAll(folder)
-	overlay, err := writeOverlay(folder, root, changed)
+	before, err := replace(root, changed)
+	defer func() {
+		_, errBack := replace(root, before)
+		err = errors.Join(err, errBack)
+	}()
 	if err != nil {
 		return result{}, err
 	}
 	all := result{verdict: caught}
 	for _, test := range m.Tests {
-		found, err := goTest(ctx, root, test.Dir, patternOf(test.Name), overlay)
+		found, err := goTest(ctx, root, test.Dir, patternOf(test.Name))
 		if err != nil {
 			return result{}, fmt.Errorf("%s: %w", m.Name, err)
 		}

@@ -29,17 +29,38 @@ func TestSkipped(t *testing.T) { t.Skip() }
 
 func TestBroken(t *testing.T) { t.Fatal("always") }
 `
+	sourceTest = `package n
+
+import (
+	"os"
+	"testing"
 )
 
-// writeModule makes a module with a package p, and returns its root.
+func TestSource(t *testing.T) {
+	if text, err := os.ReadFile("n.go"); err != nil || string(text) != "package n // as it is\n" {
+		t.Fatal(string(text), err)
+	}
+}
+`
+)
+
+// writeModule makes a module with a package p, and in n a module inside it. It returns its root.
 func writeModule(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(root, "p"), 0o700))
-	for name, text := range map[string]string{"go.mod": "module m\n\ngo 1.26\n", "p/p.go": sumCode, "p/p_test.go": sumTest} {
-		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o600))
+	for name, text := range map[string]string{
+		"go.mod": "module m\n\ngo 1.26\n", "p/p.go": sumCode, "p/p_test.go": sumTest,
+		"n/go.mod": "module n\n\ngo 1.26\n", "n/n.go": "package n // as it is\n", "n/n_test.go": sourceTest,
+	} {
+		writeFile(t, filepath.Join(root, name), text)
 	}
 	return root
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func sabotage(old, text string, tests ...string) Mutant {
@@ -67,6 +88,9 @@ func TestVerdicts(t *testing.T) {
 		{"the text stays", sabotage("a + b", "a + b", "TestSum"), doesNotApply, ""},
 		{"it is noticed", sabotage("a + b", "a - b", "TestSum"), caught, "p.TestSum/small"},
 		{"it panics", sabotage("return a + b", `panic("no")`, "TestSum/small"), caught, "p.TestSum/small"},
+		{"a module inside, and a test that reads the source", Mutant{
+			Edits: []Edit{{"n/n.go", "as it is", "sabotaged"}}, Tests: []Test{{"n", "TestSource"}},
+		}, caught, "n.TestSource"},
 	} {
 		found, err := try(t.Context(), root, tt.mutant)
 		require.NoError(t, err, tt.reason)
@@ -78,6 +102,28 @@ func TestVerdicts(t *testing.T) {
 	code, err := os.ReadFile(filepath.Join(root, "p/p.go"))
 	require.NoError(t, err)
 	require.Equal(t, sumCode, string(code), "the tree is as it was")
+}
+
+// TestMutantsAreMadeInACopy: of everything but the history.
+func TestMutantsAreMadeInACopy(t *testing.T) {
+	root := t.TempDir()
+	writeFile(t, filepath.Join(root, ".git", "HEAD"), "history")
+	writeFile(t, filepath.Join(root, ".ci", "run"), "program")
+	require.NoError(t, os.Chmod(filepath.Join(root, ".ci", "run"), 0o700))
+	folder, err := copyTree(root)
+	require.NoError(t, err)
+	defer os.RemoveAll(folder)
+	require.NoDirExists(t, filepath.Join(folder, ".git"))
+	program, err := os.Stat(filepath.Join(folder, ".ci", "run"))
+	require.NoError(t, err)
+	require.NotZero(t, program.Mode()&0o100, "what can be run still can")
+
+	before, err := replace(folder, map[string]string{".ci/run": "sabotaged"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{".ci/run": "program"}, before)
+	text, err := os.ReadFile(filepath.Join(root, ".ci", "run"))
+	require.NoError(t, err)
+	require.Equal(t, "program", string(text), "the repository is as it was")
 }
 
 // TestTestsMustPassBefore: what fails anyway notices nothing.
