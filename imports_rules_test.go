@@ -38,6 +38,9 @@ var importRules = map[string]importRule{
 	"internal/mutants": {denied: noNetwork, program: true},
 	"internal/abuse":   {arrows: []string{"trust", "session", "hmacauth", "certstore"}, denied: noDice, program: true},
 
+	// what a crash leaves of files
+	"internal/disk": {denied: slices.Concat(noNetwork, noDice)},
+
 	"internal/wire": {denied: slices.Concat(noInput, noDice)},
 	"internal/cpace": {
 		arrows:  []string{"internal/redact"},
@@ -68,14 +71,14 @@ var importRules = map[string]importRule{
 		denied:  slices.Concat(noInput, noDice),
 	},
 	"certstore": {
-		arrows:  []string{"internal/wire"},
+		arrows:  []string{"internal/disk", "internal/wire"},
 		modules: []string{"github.com/gofrs/flock", "github.com/sethvargo/go-diceware", "golang.org/x/crypto"},
 		denied:  noDice,
 	},
 	"certstore/certstoretest": {arrows: []string{"certstore"}, denied: slices.Concat(noInput, noDice), kit: true},
 	// a package of its own, so that nobody else links YAML
 	"certstore/memberfiles": {
-		arrows:  []string{"certstore", "internal/strictyaml"},
+		arrows:  []string{"certstore", "internal/disk", "internal/strictyaml"},
 		modules: []string{"go.yaml.in/yaml/v4"},
 		denied:  slices.Concat(noNetwork, noDice),
 	},

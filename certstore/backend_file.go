@@ -10,6 +10,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // Names within the directory of a file backend.
@@ -20,9 +22,9 @@ const (
 
 // fileBackend keeps statements in a file of JSON Lines, one batch per line. See docs/trust-store.md, "File".
 type fileBackend struct {
-	dir      directory
+	dir      disk.Directory
 	path     string // of the file, for messages
-	file     file
+	file     disk.File
 	loaded   bool
 	size     int64            // bytes of whole lines
 	sum      hash.Hash        // SHA-256 of these bytes
@@ -41,10 +43,10 @@ type fileBackend struct {
 // until the first is closed. What stands in the place of the file and was not written by it is refused with
 // ErrForeignFile, by this function or by Load. Permissions are not looked at on Windows.
 func OpenFileBackend(dir string) (Backend, error) {
-	if err := makeDir(dir); err != nil {
+	if err := disk.Make(dir); err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	}
-	root, err := openDirectory(dir)
+	root, err := disk.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
 	}
@@ -56,7 +58,7 @@ func OpenFileBackend(dir string) (Backend, error) {
 }
 
 // openFileBackend opens the file in a directory, which belongs to the backend if there is no error.
-func openFileBackend(root directory, lock func() (release func() error, err error)) (*fileBackend, error) {
+func openFileBackend(root disk.Directory, lock func() (release func() error, err error)) (*fileBackend, error) {
 	info, err := root.Stat(".")
 	if err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
@@ -79,7 +81,7 @@ func openFileBackend(root directory, lock func() (release func() error, err erro
 }
 
 // openTrustFile opens the file, or makes it and its entry in the directory durable.
-func openTrustFile(root directory) (file, error) {
+func openTrustFile(root disk.Directory) (disk.File, error) {
 	path := filepath.Join(root.Name(), trustFile)
 	info, err := root.Lstat(trustFile) // opening, for instance, a pipe would block: look before
 	switch {

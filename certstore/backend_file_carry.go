@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // statementsPerLine is how many statements WriteStatements puts into a line: few enough to look at one.
@@ -22,7 +24,7 @@ type StatementFile struct {
 // lock, so it can be used while a store has the directory open, and shows what was durable at some moment. Permissions
 // are not looked at. Without file the error wraps fs.ErrNotExist; other errors are those of ReadStatements.
 func ReadStore(dir string) (StatementFile, error) {
-	root, err := openDirectory(dir)
+	root, err := disk.Open(dir)
 	if err != nil {
 		return StatementFile{}, fmt.Errorf("certstore: read the trust store: %w", err)
 	}

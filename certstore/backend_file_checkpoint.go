@@ -1,6 +1,9 @@
 package certstore
 
-import "github.com/microtrust/microtrust/internal/wire"
+import (
+	"github.com/microtrust/microtrust/internal/disk"
+	"github.com/microtrust/microtrust/internal/wire"
+)
 
 const (
 	checkpointFile = "trust.checked"
@@ -67,7 +70,7 @@ func (b *fileBackend) readCheckpoint(data []byte) checkpoint {
 	if b.identity == nil {
 		return checkpoint{}
 	}
-	text, err := readSmall(b.dir, checkpointFile, maxCheckpoint)
+	text, err := disk.Read(b.dir, checkpointFile, maxCheckpoint)
 	if err != nil {
 		return checkpoint{}
 	}
@@ -104,12 +107,5 @@ func (b *fileBackend) saveCheckpoint(id *Identity, c *checkpoint) error {
 	if err != nil {
 		return err
 	}
-	_ = b.dir.Remove(checkpointTemp) // left by a crash, if it is there
-	if err = writeDurably(b.dir, checkpointTemp, text); err == nil {
-		err = b.dir.Rename(checkpointTemp, checkpointFile)
-	}
-	if err != nil {
-		_ = b.dir.Remove(checkpointTemp)
-	}
-	return err
+	return disk.Replace(b.dir, checkpointFile, checkpointTemp, text)
 }

@@ -40,7 +40,7 @@
 // From the bottom up:
 //
 //   - Basics: ids.go, digest.go and fingerprint*.go name things, name.go has the rules on names and addresses, certificate.go
-//     and signature.go those on keys; errors*.go has every error, directory.go what is used of a disk.
+//     and signature.go those on keys; errors*.go has every error, directory.go locks and modes of files.
 //   - Statements: statement.go has their encoding, statement_kind.go the kinds, of which statement_admit.go,
 //     statement_remove.go and statement_profile.go have the contents; statement_parallel.go verifies many.
 //   - Evaluation: evaluate.go says who is trusted, step by step; evaluate_history.go, evaluate_name.go,

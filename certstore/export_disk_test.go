@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // Disk is a directory in memory that remembers what is done to it, so that a Moment can tell what a loss of power may leave
@@ -185,7 +187,7 @@ func (d *Disk) ReadDir(name string) ([]fs.DirEntry, error) {
 	return all, nil
 }
 
-func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (file, error) {
+func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
 	parent, base, n, err := d.find(name)
 	switch {
 	case parent == nil || err != nil && flag&os.O_CREATE == 0:

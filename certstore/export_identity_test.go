@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // ParseProtectedIdentity is ParseIdentity with a protection.
@@ -29,7 +31,7 @@ func DurableDisk(files map[string][]byte) (*Disk, error) {
 				return nil, err
 			}
 		}
-		if err := writeDurably(d, name, data); err != nil {
+		if err := disk.Write(d, name, data); err != nil {
 			return nil, err
 		}
 	}
@@ -64,7 +66,7 @@ func NotebookOn(d *Disk, name string) *Notebook {
 }
 
 // inPlaceOf closes the directory whose place the disk takes.
-func (d *Disk) inPlaceOf(root directory) directory {
+func (d *Disk) inPlaceOf(root disk.Directory) disk.Directory {
 	_ = root.Close()
 	return d
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io/fs"
 	"os"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // CrashAfter lets the directory of an identity from disk take n more changes, and none after them, as if the machine had
@@ -14,7 +16,7 @@ func CrashAfter(id *Identity, n int) (crashed func() bool) {
 		return func() bool { return false }
 	}
 	left := &countdown{left: n}
-	id.home.disk = func(d directory) directory { return crashingDirectory{d, left} }
+	id.home.disk = func(d disk.Directory) disk.Directory { return crashingDirectory{d, left} }
 	return func() bool { return left.crashed }
 }
 
@@ -33,18 +35,18 @@ func (c *countdown) step() error {
 }
 
 type crashingDirectory struct {
-	directory
+	disk.Directory
 	*countdown
 }
 
-func (d crashingDirectory) OpenFile(name string, flag int, perm fs.FileMode) (file, error) {
+func (d crashingDirectory) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
 	if flag&(os.O_WRONLY|os.O_RDWR) == 0 {
-		return d.directory.OpenFile(name, flag, perm)
+		return d.Directory.OpenFile(name, flag, perm)
 	}
 	if err := d.step(); err != nil {
 		return nil, err
 	}
-	f, err := d.directory.OpenFile(name, flag, perm)
+	f, err := d.Directory.OpenFile(name, flag, perm)
 	if err != nil {
 		return nil, err
 	}
@@ -55,63 +57,63 @@ func (d crashingDirectory) Mkdir(name string, perm fs.FileMode) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.directory.Mkdir(name, perm)
+	return d.Directory.Mkdir(name, perm)
 }
 
 func (d crashingDirectory) Rename(from, to string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.directory.Rename(from, to)
+	return d.Directory.Rename(from, to)
 }
 
 func (d crashingDirectory) Remove(name string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.directory.Remove(name)
+	return d.Directory.Remove(name)
 }
 
 func (d crashingDirectory) RemoveAll(name string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.directory.RemoveAll(name)
+	return d.Directory.RemoveAll(name)
 }
 
 func (d crashingDirectory) Sync(name string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
-	return d.directory.Sync(name)
+	return d.Directory.Sync(name)
 }
 
 type crashingFile struct {
-	file
+	disk.File
 	*countdown
 }
 
 func (f crashingFile) Write(p []byte) (int, error) {
 	if err := f.step(); err != nil {
-		n, _ := f.file.Write(p[:len(p)/2])
+		n, _ := f.File.Write(p[:len(p)/2])
 		return n, err
 	}
-	return f.file.Write(p)
+	return f.File.Write(p)
 }
 
 func (f crashingFile) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.step(); err != nil {
-		n, _ := f.file.WriteAt(p[:len(p)/2], off)
+		n, _ := f.File.WriteAt(p[:len(p)/2], off)
 		return n, err
 	}
-	return f.file.WriteAt(p, off)
+	return f.File.WriteAt(p, off)
 }
 
 func (f crashingFile) Sync() error {
 	if err := f.step(); err != nil {
 		return err
 	}
-	return f.file.Sync()
+	return f.File.Sync()
 }
 
 // LoadIdentityOn is LoadIdentity on a disk, where the identity rotates too. dir is any directory that exists.

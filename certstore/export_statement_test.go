@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"time"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // What tests outside the package need of its inside.
@@ -47,7 +49,7 @@ func AppendLine(dst []byte, batch Batch) ([]byte, error) { return appendLine(dst
 
 // FaultyFile is a file of the file backend that fails as told.
 type FaultyFile struct {
-	file         // what the backend does not use
+	disk.File    // what the backend does not use
 	Data         []byte
 	WriteBytes   int // writes store that many bytes in all and then fail; negative: they never fail
 	FailSync     bool
@@ -103,12 +105,12 @@ func (f *FaultyFile) Stat() (fs.FileInfo, error) { return diskInfo{"", &inode{da
 func (f *FaultyFile) Close() error { return nil }
 
 // FaultyDirectory is where a FaultyFile stands.
-type FaultyDirectory struct{ directory }
+type FaultyDirectory struct{ disk.Directory }
 
-func (FaultyDirectory) Close() error                                    { return nil }
-func (FaultyDirectory) Lstat(string) (fs.FileInfo, error)               { return nil, ErrFaulty }
-func (FaultyDirectory) OpenFile(string, int, fs.FileMode) (file, error) { return nil, ErrFaulty }
-func (FaultyDirectory) Remove(string) error                             { return ErrFaulty }
+func (FaultyDirectory) Close() error                                         { return nil }
+func (FaultyDirectory) Lstat(string) (fs.FileInfo, error)                    { return nil, ErrFaulty }
+func (FaultyDirectory) OpenFile(string, int, fs.FileMode) (disk.File, error) { return nil, ErrFaulty }
+func (FaultyDirectory) Remove(string) error                                  { return ErrFaulty }
 
 // NewFaultyBackend returns a file backend on f.
 func NewFaultyBackend(f *FaultyFile) Backend {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // LoadOrCreateIdentity returns the identity in dir, as LoadIdentity does, and creates one after cfg if there is none; dir
@@ -24,10 +26,10 @@ func LoadOrCreateIdentity(dir string, cfg IdentityConfig) (*Identity, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	if err := makeDir(dir); err != nil {
+	if err := disk.Make(dir); err != nil {
 		return nil, fmt.Errorf("certstore: create identity: %w", err)
 	}
-	root, err := openDirectory(dir)
+	root, err := disk.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("certstore: create identity: %w", err)
 	}
@@ -40,7 +42,7 @@ func LoadOrCreateIdentity(dir string, cfg IdentityConfig) (*Identity, error) {
 	return id.named(cfg.Name)
 }
 
-func loadOrCreate(root directory, cfg IdentityConfig) (*Identity, error) {
+func loadOrCreate(root disk.Directory, cfg IdentityConfig) (*Identity, error) {
 	if err := resume(root); err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func (id *Identity) named(name string) (*Identity, error) {
 }
 
 // createIdentity makes a new identity and puts it in place. If another process was faster, it returns that one's.
-func createIdentity(root directory, cfg IdentityConfig) (*Identity, error) {
+func createIdentity(root disk.Directory, cfg IdentityConfig) (*Identity, error) {
 	id, key, err := generateIdentity(cfg)
 	if err != nil {
 		return nil, err
@@ -86,7 +88,7 @@ func createIdentity(root directory, cfg IdentityConfig) (*Identity, error) {
 func unusedName(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
 // writeIdentity writes an identity completely, to storage, under the name temp, and then moves it to where it belongs.
-func writeIdentity(root directory, temp, to string, id *Identity, key crypto.Signer, protection KeyProtection) error {
+func writeIdentity(root disk.Directory, temp, to string, id *Identity, key crypto.Signer, protection KeyProtection) error {
 	encodedKey, err := encodePrivateKey(key, protection)
 	if err != nil {
 		return err
@@ -94,10 +96,10 @@ func writeIdentity(root directory, temp, to string, id *Identity, key crypto.Sig
 	if err := root.Mkdir(temp, 0o700); err != nil {
 		return err
 	}
-	if err := writeDurably(root, filepath.Join(temp, certFile), encodeCertificates(id.chain)); err != nil {
+	if err := disk.Write(root, filepath.Join(temp, certFile), encodeCertificates(id.chain)); err != nil {
 		return err
 	}
-	if err := writeDurably(root, filepath.Join(temp, keyFile), encodedKey); err != nil {
+	if err := disk.Write(root, filepath.Join(temp, keyFile), encodedKey); err != nil {
 		return err
 	}
 	if err := root.Sync(temp); err != nil {

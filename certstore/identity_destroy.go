@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // identityGone begins the name of a directory whose private key is being destroyed.
@@ -14,7 +16,7 @@ const identityGone = "identity.gone-"
 
 // discard destroys the identity in one directory of root. A rename makes it one step: after a crash the identity is there,
 // or it is one of the leftovers that sweep looks for. If it is not there, sweep is all.
-func discard(root directory, sub string) error {
+func discard(root disk.Directory, sub string) error {
 	if _, err := root.Lstat(sub); !errors.Is(err, fs.ErrNotExist) {
 		if err := move(root, sub, unusedName(identityGone)); err != nil {
 			return err
@@ -24,7 +26,7 @@ func discard(root directory, sub string) error {
 }
 
 // sweep destroys the directories whose names begin so.
-func sweep(root directory, prefix string) error {
+func sweep(root disk.Directory, prefix string) error {
 	entries, err := root.ReadDir(".")
 	if err != nil {
 		return err
@@ -39,7 +41,7 @@ func sweep(root directory, prefix string) error {
 }
 
 // destroy overwrites the files of a directory, and deletes it: the keys, and copies that a change of protection left.
-func destroy(root directory, sub string) error {
+func destroy(root disk.Directory, sub string) error {
 	entries, err := root.ReadDir(sub)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -57,7 +59,7 @@ func destroy(root directory, sub string) error {
 }
 
 // destroyFile overwrites and deletes a file. One that may not be written to is deleted all the same.
-func destroyFile(root directory, name string) error {
+func destroyFile(root disk.Directory, name string) error {
 	info, err := root.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
 		return err
@@ -76,7 +78,7 @@ func destroyFile(root directory, name string) error {
 // that has left its cluster, after Store.Leave. What a file system or a disk keeps of overwritten data is beyond its reach; a
 // KeyProtection helps there. Call it again after an error or a crash. A directory without identity is no error.
 func DestroyIdentity(dir string) error {
-	root, err := openDirectory(dir)
+	root, err := disk.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -88,7 +90,7 @@ func DestroyIdentity(dir string) error {
 }
 
 // destroyAll takes the present identity last: without it, the others would be half an identity, which is an error.
-func destroyAll(root directory) error {
+func destroyAll(root disk.Directory) error {
 	for _, sub := range []string{identityNext, identityOld, identityDir} {
 		if err := discard(root, sub); err != nil {
 			return fmt.Errorf("certstore: destroy %s: %w", filepath.Join(root.Name(), sub), err)
@@ -107,7 +109,7 @@ func (id *Identity) Destroy() error {
 }
 
 // overwrite replaces the content of a file, which may be nil, with zeros.
-func overwrite(f file) error {
+func overwrite(f disk.File) error {
 	if f == nil {
 		return nil
 	}

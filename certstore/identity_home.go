@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"syscall"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // This file brings an identity's directories from one state into the next. docs/trust-store.md, "Rotation", has the table
@@ -18,11 +20,11 @@ const identityLock = "identity.lock"
 type home struct {
 	dir        string // the directory that holds "identity"
 	protection KeyProtection
-	disk       func(directory) directory // tests put a disk here that fails; nil: none
+	disk       func(disk.Directory) disk.Directory // tests put a disk here that fails; nil: none
 }
 
-func (h *home) open() (directory, error) {
-	root, err := openDirectory(h.dir)
+func (h *home) open() (disk.Directory, error) {
+	root, err := disk.Open(h.dir)
 	if err != nil || h.disk == nil {
 		return root, err
 	}
@@ -44,7 +46,7 @@ func lockIdentity(backend Backend, id *Identity) (release func() error, err erro
 }
 
 // load returns the identity in one directory of root, under a name that it must bear.
-func (h *home) load(root directory, sub, name string) (*Identity, error) {
+func (h *home) load(root disk.Directory, sub, name string) (*Identity, error) {
 	id, err := loadIdentity(root, sub, h.protection)
 	if err != nil {
 		return nil, err
@@ -55,7 +57,7 @@ func (h *home) load(root directory, sub, name string) (*Identity, error) {
 
 // presentDir returns which directory of root holds the present identity, or is to hold it: "identity", or "identity.next"
 // if a crash came between the two renames of a switch.
-func presentDir(root directory) (string, error) {
+func presentDir(root disk.Directory) (string, error) {
 	if !vacant(root, identityDir) {
 		return identityDir, nil
 	}
@@ -73,7 +75,7 @@ func presentDir(root directory) (string, error) {
 
 // resume finishes a switch of directories and the destruction of keys that a crash interrupted. Keys whose destruction
 // fails again are left to the next attempt.
-func resume(root directory) error {
+func resume(root disk.Directory) error {
 	_ = sweep(root, identityGone)
 	sub, err := presentDir(root)
 	if err != nil || sub == identityDir {
@@ -86,7 +88,7 @@ func resume(root directory) error {
 }
 
 // vacant reports whether nothing is there under a name, or an empty directory, which an operator may have made.
-func vacant(root directory, name string) bool {
+func vacant(root disk.Directory, name string) bool {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
@@ -100,7 +102,7 @@ func vacant(root directory, name string) bool {
 
 // switchDirs makes the present identity the old one, and the next one the present, each step durable before the one after
 // it. It goes on from wherever a crash or an error interrupted it.
-func switchDirs(root directory) error {
+func switchDirs(root disk.Directory) error {
 	if vacant(root, identityNext) { // it was interrupted before it was durable, if at all
 		return root.Sync(".")
 	}
@@ -114,7 +116,7 @@ func switchDirs(root directory) error {
 
 // move renames a directory, durably, to where nothing is. An operator may have made the directory there: one that is not
 // empty can be neither removed nor renamed onto, so nothing that is there is lost.
-func move(root directory, from, to string) error {
+func move(root disk.Directory, from, to string) error {
 	if info, err := root.Lstat(to); err == nil && info.IsDir() {
 		_ = root.Remove(to)
 	}
@@ -125,7 +127,7 @@ func move(root directory, from, to string) error {
 }
 
 // fingerprintIn returns the fingerprint of the certificate in one directory of root, without opening its key.
-func fingerprintIn(root directory, sub string) (Fingerprint, error) {
+func fingerprintIn(root disk.Directory, sub string) (Fingerprint, error) {
 	certificates, _, err := readIdentity(root, sub)
 	if err != nil {
 		return Fingerprint{}, err

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // Names within the directory that a machine gives the library.
@@ -30,7 +32,7 @@ const (
 // With a protection, the key must be sealed with it: one that is not is ErrNotSealed, one that it does not open
 // ErrWrongKey. Without (nil), a sealed key is ErrSealed. ChangeKeyProtection changes from one to the other.
 func LoadIdentity(dir string, protection KeyProtection) (*Identity, error) {
-	root, err := openDirectory(dir)
+	root, err := disk.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %s", ErrNoIdentity, dir)
 	}
@@ -51,7 +53,7 @@ func LoadIdentity(dir string, protection KeyProtection) (*Identity, error) {
 }
 
 // loadIdentity returns the identity in one directory of root, without a home.
-func loadIdentity(root directory, sub string, protection KeyProtection) (*Identity, error) {
+func loadIdentity(root disk.Directory, sub string, protection KeyProtection) (*Identity, error) {
 	certificates, privateKey, err := readIdentity(root, sub)
 	if err != nil {
 		return nil, err
@@ -64,7 +66,7 @@ func loadIdentity(root directory, sub string, protection KeyProtection) (*Identi
 }
 
 // readIdentity returns the content of both files.
-func readIdentity(root directory, sub string) (certificates, privateKey []byte, err error) {
+func readIdentity(root disk.Directory, sub string) (certificates, privateKey []byte, err error) {
 	if err := checkIdentityDir(root, sub); err != nil {
 		return nil, nil, err
 	}
@@ -90,7 +92,7 @@ func readIdentity(root directory, sub string) (certificates, privateKey []byte, 
 	}
 }
 
-func checkIdentityDir(root directory, sub string) error {
+func checkIdentityDir(root disk.Directory, sub string) error {
 	path := filepath.Join(root.Name(), sub)
 	info, err := root.Stat(sub)
 	switch {
@@ -105,7 +107,7 @@ func checkIdentityDir(root directory, sub string) error {
 }
 
 // readPart reads one file of at most limit bytes, whose mode must have none of the bits in forbidden.
-func readPart(root directory, name string, limit int64, forbidden fs.FileMode) ([]byte, error) {
+func readPart(root disk.Directory, name string, limit int64, forbidden fs.FileMode) ([]byte, error) {
 	path := filepath.Join(root.Name(), name)
 	// Opening, for instance, a pipe would block: look before.
 	if info, err := root.Stat(name); err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // keyTemp is where a key is written before it takes the place of key.pem.
@@ -21,7 +23,7 @@ const keyTemp = keyFile + ".new"
 // completes it. A key that was not encrypted before is overwritten, which does not reach copies that a file system or a
 // disk has made; who fears those should rotate the key after it.
 func ChangeKeyProtection(dir string, from, to KeyProtection) error {
-	root, err := openDirectory(dir)
+	root, err := disk.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w in %s", ErrNoIdentity, dir)
 	}
@@ -47,13 +49,13 @@ func ChangeKeyProtection(dir string, from, to KeyProtection) error {
 
 // reseal is one key.pem to be replaced.
 type reseal struct {
-	root     directory
+	root     disk.Directory
 	sub      string // the directory of the identity
 	sealed   []byte // the new content; nil: it is protected by to already
 	wasPlain bool
 }
 
-func resealAll(root directory, from, to KeyProtection) error {
+func resealAll(root disk.Directory, from, to KeyProtection) error {
 	var all []*reseal
 	for _, sub := range []string{identityDir, identityNext, identityOld} {
 		r := &reseal{root: root, sub: sub}
@@ -103,9 +105,6 @@ func (r *reseal) run() error {
 	if r.sealed == nil {
 		return nil
 	}
-	if err := writeDurably(r.root, temp, r.sealed); err != nil {
-		return errors.Join(err, r.root.Remove(temp))
-	}
 	before, err := r.openPlain(target)
 	if err != nil {
 		return err
@@ -113,10 +112,7 @@ func (r *reseal) run() error {
 	if before != nil {
 		defer before.Close()
 	}
-	if err := r.root.Rename(temp, target); err != nil {
-		return err
-	}
-	if err := r.root.Sync(r.sub); err != nil {
+	if err := disk.Replace(r.root, target, temp, r.sealed); err != nil {
 		return err
 	}
 	return overwrite(before)
@@ -124,7 +120,7 @@ func (r *reseal) run() error {
 
 // openPlain opens a file that holds an unencrypted key, to overwrite it when it has lost its name; nil if it holds none.
 // Windows renames nothing onto an open file.
-func (r *reseal) openPlain(target string) (file, error) {
+func (r *reseal) openPlain(target string) (disk.File, error) {
 	if !r.wasPlain || runtime.GOOS == "windows" {
 		return nil, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // StageIdentity writes the identity that the next Store.Rotate takes, from two PEM files as of ParseIdentity: for machines
@@ -29,7 +31,7 @@ func StageIdentity(dir string, certPEM, keyPEM []byte, protection KeyProtection)
 	if err != nil {
 		return fmt.Errorf("%w: private key: %w", ErrIdentity, err)
 	}
-	root, err := openDirectory(dir)
+	root, err := disk.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w in %s", ErrNoIdentity, dir)
 	}
@@ -40,7 +42,7 @@ func StageIdentity(dir string, certPEM, keyPEM []byte, protection KeyProtection)
 	return stage(root, next, key, protection)
 }
 
-func stage(root directory, next *Identity, key crypto.Signer, protection KeyProtection) error {
+func stage(root disk.Directory, next *Identity, key crypto.Signer, protection KeyProtection) error {
 	sub, err := presentDir(root)
 	if err != nil {
 		return err
@@ -74,7 +76,7 @@ func (id *Identity) mayBecome(next *Identity) error {
 }
 
 // makeNext makes an identity like current and puts it into "identity.next".
-func (h *home) makeNext(root directory, current *Identity) (*Identity, error) {
+func (h *home) makeNext(root disk.Directory, current *Identity) (*Identity, error) {
 	leaf := current.Certificate()
 	next, key, err := generateIdentity(IdentityConfig{
 		Name: current.name, Algorithm: algorithmOf(leaf.PublicKey),
@@ -90,7 +92,7 @@ func (h *home) makeNext(root directory, current *Identity) (*Identity, error) {
 	return next, nil
 }
 
-func placeNext(root directory, next *Identity, key crypto.Signer, protection KeyProtection) error {
+func placeNext(root disk.Directory, next *Identity, key crypto.Signer, protection KeyProtection) error {
 	temp := unusedName(identityTemp)
 	if err := writeIdentity(root, temp, identityNext, next, key, protection); err != nil {
 		return fmt.Errorf("certstore: create %s: %w", filepath.Join(root.Name(), identityNext), errors.Join(err, destroy(root, temp)))

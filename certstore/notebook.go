@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 const (
@@ -54,7 +56,7 @@ func (n *Notebook) Read() ([]byte, error) {
 		return nil, fmt.Errorf("certstore: read %s: %w", n.Path(), err)
 	}
 	defer root.Close()
-	data, err := readSmall(root, n.name, maxNotebook)
+	data, err := disk.Read(root, n.name, maxNotebook)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -83,28 +85,14 @@ func (n *Notebook) Write(data []byte) error {
 		return fmt.Errorf("certstore: write %s: %w", n.Path(), err)
 	}
 	defer root.Close()
-	if err := replaceFile(root, n.name, n.name+notebookTemp, data); err != nil {
+	if err := disk.Replace(root, n.name, n.name+notebookTemp, data); err != nil {
 		return fmt.Errorf("certstore: write %s: %w", n.Path(), err)
 	}
 	return nil
 }
 
-// replaceFile puts data in the place of a file, durably and as a whole. What an earlier attempt left under the name temp goes.
-func replaceFile(root directory, name, temp string, data []byte) error {
-	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := writeDurably(root, temp, data); err != nil {
-		return errors.Join(err, root.Remove(temp))
-	}
-	if err := root.Rename(temp, name); err != nil {
-		return errors.Join(err, root.Remove(temp))
-	}
-	return root.Sync(".")
-}
-
 // destroyNotebooks overwrites and deletes all notebooks in the directory of an identity.
-func destroyNotebooks(root directory) error {
+func destroyNotebooks(root disk.Directory) error {
 	entries, err := root.ReadDir(".")
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/internal/disk"
 )
 
 // The name of a file that is being written begins and ends like this: nobody takes it for a member's, nor another program's hidden
@@ -28,7 +28,7 @@ const (
 // a dot is passed over. The error is that of each file that breaks a rule, a *FieldError, joined; or it wraps
 // certstore.ErrPermissions if others may write the directory or a file; or it is that of the file system.
 func Read(dir string) ([]Member, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := disk.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("memberfiles: read: %w", err)
 	}
@@ -55,7 +55,7 @@ func Read(dir string) ([]Member, error) {
 }
 
 // list returns the names of all files of a directory that only its owner may write.
-func list(root *os.Root) ([]string, error) {
+func list(root disk.Directory) ([]string, error) {
 	info, err := root.Stat(".")
 	if err != nil {
 		return nil, fmt.Errorf("memberfiles: read: %w", err)
@@ -63,7 +63,7 @@ func list(root *os.Root) ([]string, error) {
 	if err := checkMode(info, root.Name()); err != nil {
 		return nil, err
 	}
-	entries, err := fs.ReadDir(root.FS(), ".")
+	entries, err := root.ReadDir(".")
 	if err != nil {
 		return nil, fmt.Errorf("memberfiles: read: %w", err)
 	}
@@ -77,7 +77,7 @@ func list(root *os.Root) ([]string, error) {
 }
 
 // readFile reads one file. Whatever else stands in the directory is refused, since it may be meant to be a member.
-func readFile(root *os.Root, name string) (Member, error) {
+func readFile(root disk.Directory, name string) (Member, error) {
 	info, err := root.Lstat(name) // opening, for instance, a pipe would block: look before
 	if err != nil {
 		return Member{}, fmt.Errorf("memberfiles: read: %w", err)
@@ -91,12 +91,7 @@ func readFile(root *os.Root, name string) (Member, error) {
 	if err := checkMode(info, filepath.Join(root.Name(), name)); err != nil {
 		return Member{}, err
 	}
-	f, err := root.Open(name)
-	if err != nil {
-		return Member{}, fmt.Errorf("memberfiles: read: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFileSize))
+	text, err := disk.Read(root, name, maxFileSize)
 	if err != nil {
 		return Member{}, fmt.Errorf("memberfiles: read: %w", err)
 	}
@@ -137,12 +132,12 @@ func Write(dir string, members []Member) error {
 }
 
 // others returns the files that are not those of members, unfinished ones included, if all of them may go.
-func others(root *os.Root, members []Member) ([]string, error) {
+func others(root disk.Directory, members []Member) ([]string, error) {
 	keep := map[string]bool{}
 	for _, m := range members {
 		keep[m.fileName()] = true
 	}
-	entries, err := fs.ReadDir(root.FS(), ".")
+	entries, err := root.ReadDir(".")
 	if err != nil {
 		return nil, fmt.Errorf("memberfiles: write: %w", err)
 	}
@@ -165,7 +160,7 @@ func others(root *os.Root, members []Member) ([]string, error) {
 	return stale, nil
 }
 
-func write(root *os.Root, members []Member, stale []string) error {
+func write(root disk.Directory, members []Member, stale []string) error {
 	for _, m := range members {
 		text, err := m.format()
 		if err != nil {
@@ -175,62 +170,38 @@ func write(root *os.Root, members []Member, stale []string) error {
 			return err
 		}
 	}
-	if err := syncDirectory(root); err != nil {
-		return err
-	}
 	for _, name := range stale {
 		if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return syncDirectory(root)
+	return root.Sync(".")
 }
 
 // makeDirectory opens the directory, and makes it durably if it is not there.
-func makeDirectory(dir string) (*os.Root, error) {
+func makeDirectory(dir string) (disk.Directory, error) {
 	switch err := os.Mkdir(dir, 0o700); {
 	case errors.Is(err, fs.ErrExist):
-		return os.OpenRoot(dir)
+		return disk.Open(dir)
 	case err != nil:
 		return nil, err
 	}
-	above, err := os.OpenRoot(filepath.Dir(filepath.Clean(dir)))
+	above, err := disk.Open(filepath.Dir(filepath.Clean(dir)))
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(syncDirectory(above), above.Close()); err != nil {
+	if err := errors.Join(above.Sync("."), above.Close()); err != nil {
 		return nil, err
 	}
-	return os.OpenRoot(dir)
+	return disk.Open(dir)
 }
 
 // replace puts a text into a file of that name unless it is there already.
-func replace(root *os.Root, name string, text []byte) error {
+func replace(root disk.Directory, name string, text []byte) error {
 	if info, err := root.Lstat(name); err == nil && info.Mode() == 0o600 {
-		if there, err := root.ReadFile(name); err == nil && bytes.Equal(there, text) {
+		if there, err := disk.Read(root, name, maxFileSize); err == nil && bytes.Equal(there, text) {
 			return nil
 		}
 	}
-	temp := temporaryPrefix + rand.Text() + temporary
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, errWrite := f.Write(text)
-	if err := errors.Join(errWrite, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return root.Rename(temp, name)
-}
-
-// syncDirectory makes the entries of the directory durable; on Windows nothing does.
-func syncDirectory(root *os.Root) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	dir, err := root.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return disk.Replace(root, name, temporaryPrefix+rand.Text()+temporary, text)
 }
