@@ -60,11 +60,12 @@ func ExampleBudgetForBits() {
 }
 
 func ExampleNewTable() {
-	table := ratelimit.NewTable[string, int](2)
+	table := ratelimit.NewTable[string, int](3)
 	now := time.Now()
 	table.Add(now, "honest", netip.MustParseAddr("198.51.100.1"), 1)
 	table.Add(now, "noise 1", netip.MustParseAddr("203.0.113.1"), 2)
-	evicted, ok := table.Add(now, "noise 2", netip.MustParseAddr("203.0.113.2"), 3)
+	table.Add(now, "noise 2", netip.MustParseAddr("203.0.113.1"), 3)
+	evicted, ok := table.Add(now, "noise 3", netip.MustParseAddr("203.0.113.1"), 4)
 	fmt.Println(evicted, ok)
 	// Output: 2 true
 }

@@ -7,12 +7,17 @@ import (
 	"time"
 )
 
+// little is the score below which nobody goes before another: an entry or two, one more now and then. When a crowd has just begun, its
+// sources have had as little as those of an honest room, and the room's own network would tip the scales against it.
+const little = 4
+
 // levels is how many nested blocks an entry is counted in.
 const levels = 3
 
 // Table holds a bounded number of unfinished things, such as handshakes. When it is full, the newcomer always gets in, and an
 // entry goes of whoever has had most: of the source that holds most now and added most lately, where the blocks around it count
-// as well, with a smaller weight; of equals, the oldest. Whoever fills the table thereby evicts himself, be it from one address or
+// as well, with a smaller weight; of equals, and of those who have had little,
+// the oldest. Whoever fills the table thereby evicts himself, be it from one address or
 // from many, and neither somebody who comes once nor a room full of machines that come once each.
 //
 // Some of the places can be reserved for those who are known, by [NewReservedTable]: as long as no more of them are there, none of them
@@ -151,7 +156,7 @@ func (t *Table[K, V]) victim() (chosen *list.Element) {
 		if e.known && t.known <= t.reserved {
 			continue
 		}
-		if score := e.score(); score > most {
+		if score := max(e.score(), little); score > most {
 			chosen, most = el, score
 		}
 	}

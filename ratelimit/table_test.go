@@ -75,6 +75,32 @@ func TestTableKeepsWhoComesOnce(t *testing.T) {
 	require.Equal(t, 64, table.Len())
 }
 
+// TestTableKeepsWhoCameLate: while a crowd from a thousand networks has had no more each than a machine of a busy network, the oldest
+// go, so that the machine has as long as it takes the crowd to fill the table anew.
+func TestTableKeepsWhoCameLate(t *testing.T) {
+	table, now := ratelimit.NewTable[int, int](512), start()
+	n := 0
+	crowd := func(entries int) {
+		for range entries {
+			n++
+			table.Add(now, n, netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), 1}), n)
+		}
+	}
+	for machine := range 40 { // who came and went
+		table.Add(now, -1-machine, netip.AddrFrom4([4]byte{192, 0, 2, byte(machine)}), 0)
+		table.Remove(-1 - machine)
+	}
+	crowd(600)
+	for machine := range 20 {
+		key := -1 - machine
+		table.Add(now, key, netip.AddrFrom4([4]byte{192, 0, 2, byte(machine)}), 0)
+		crowd(500)
+		_, ok := table.Get(key)
+		require.True(t, ok, "machine %d", machine)
+		table.Remove(key)
+	}
+}
+
 // TestTableKeepsReservedPlaces: whoever is known keeps its place though it has had more than anybody, until more of them are there
 // than places; then those go who have had most, whoever they are.
 func TestTableKeepsReservedPlaces(t *testing.T) {
