@@ -7,9 +7,12 @@ import (
 	"time"
 )
 
-// little is the score below which nobody goes before another: an entry or two, one more now and then. When a crowd has just begun, its
-// sources have had as little as those of an honest room, and the room's own network would tip the scales against it.
-const little = 4
+// Below these nobody goes before another. When a crowd has just begun, its sources have had as little as the machines of an honest
+// room, and the room's own network would tip the scales against it.
+const (
+	little = 4 // of what a source and its block have had lately
+	room   = 6 // entries of a block
+)
 
 // levels is how many nested blocks an entry is counted in.
 const levels = 3
@@ -156,7 +159,7 @@ func (t *Table[K, V]) victim() (chosen *list.Element) {
 		if e.known && t.known <= t.reserved {
 			continue
 		}
-		if score := max(e.score(), little); score > most {
+		if score := e.score(); score > most {
 			chosen, most = el, score
 		}
 	}
@@ -164,7 +167,7 @@ func (t *Table[K, V]) victim() (chosen *list.Element) {
 }
 
 func (e *tableEntry[K, V]) score() float64 {
-	return e.share.score() + float64(e.blocks[2].n) + float64(e.blocks[1].n+e.blocks[0].n)/blockWeight
+	return max(e.share.score(), little) + float64(e.blocks[2].n) + float64(e.blocks[1].n+max(e.blocks[0].n, room))/blockWeight
 }
 
 func (t *Table[K, V]) remove(el *list.Element) V {

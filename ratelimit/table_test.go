@@ -91,13 +91,15 @@ func TestTableKeepsWhoCameLate(t *testing.T) {
 		table.Remove(-1 - machine)
 	}
 	crowd(600)
-	for machine := range 20 {
-		key := -1 - machine
-		table.Add(now, key, netip.AddrFrom4([4]byte{192, 0, 2, byte(machine)}), 0)
+	for machine := range 10 {
+		for of := range 2 { // at the same time
+			table.Add(now, -1-2*machine-of, netip.AddrFrom4([4]byte{192, 0, 2, byte(2*machine + of)}), 0)
+		}
 		crowd(500)
-		_, ok := table.Get(key)
-		require.True(t, ok, "machine %d", machine)
-		table.Remove(key)
+		for of := range 2 {
+			_, ok := table.Remove(-1 - 2*machine - of)
+			require.True(t, ok, "machine %d", 2*machine+of)
+		}
 	}
 }
 
