@@ -1,15 +1,12 @@
 package trust
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -112,7 +109,7 @@ func callFor[T any](ctx context.Context, c *conversation, endpoint string, messa
 }
 
 // persist posts until there is an answer, or the patience is over, or the error is one that no waiting mends.
-func (d *dialer) persist(ctx context.Context, endpoint, authorization string, body []byte, patience time.Duration) (rawReply, error) {
+func (d *dialer) persist(ctx context.Context, endpoint, authorization string, body []byte, patience time.Duration) (callReply, error) {
 	broken := time.Time{}
 	for retry := 0; ; retry++ {
 		raw, err := d.post(ctx, endpoint, authorization, body)
@@ -131,71 +128,23 @@ func (d *dialer) persist(ctx context.Context, endpoint, authorization string, bo
 	}
 }
 
-// rawReply is a reply with status 200, not verified yet.
-type rawReply struct {
-	header http.Header
-	body   []byte
+// post sends one request, and returns its reply if the status is 200, not verified yet. The one refusal that strangers get is ErrRefused.
+func (d *dialer) post(ctx context.Context, endpoint, authorization string, body []byte) (callReply, error) {
+	raw, err := d.send(ctx, http.MethodPost, pathPrefix+endpoint, authorization, body)
+	if err == nil {
+		err = d.refused(raw)
+	}
+	return raw, err
 }
 
-// post sends one request. The one refusal that strangers get is ErrRefused; when the initiator asks to wait, post waits, but
-// not for ever.
-func (d *dialer) post(ctx context.Context, endpoint, authorization string, body []byte) (rawReply, error) {
-	for waited := time.Duration(0); ; {
-		raw, after, err := d.postOnce(ctx, endpoint, authorization, body)
-		if after == 0 {
-			return raw, err
-		}
-		if waited += after; waited > busyPatience {
-			return raw, fmt.Errorf("%w: it has too many requests, and asked to wait for more than %v in all", ErrUnreachable, busyPatience)
-		}
-		if pause(ctx, after) != nil {
-			return raw, context.Cause(ctx)
-		}
+func (d *dialer) refused(raw callReply) error {
+	switch raw.status {
+	case http.StatusOK:
+		return nil
+	case http.StatusForbidden:
+		return ErrRefused
 	}
-}
-
-func (d *dialer) postOnce(ctx context.Context, endpoint, authorization string, body []byte) (raw rawReply, after time.Duration, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, replyTime, fmt.Errorf("%w: no reply within %v", ErrUnreachable, replyTime))
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+d.address+pathPrefix+endpoint, bytes.NewReader(body))
-	if err != nil {
-		return raw, 0, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	r.GetBody = nil // the transport must not repeat a request by itself
-	r.Header.Set("Content-Type", "application/json")
-	if authorization != "" {
-		r.Header.Set("Authorization", authorization)
-	}
-	resp, err := d.transport.RoundTrip(r) // follows no redirect, keeps no cookie, knows no proxy
-	if err != nil {
-		return raw, 0, roundTripError(err, ErrNotMicrotrust)
-	}
-	defer resp.Body.Close()
-	d.seen()
-	raw.header = resp.Header
-	raw.body, err = io.ReadAll(io.LimitReader(resp.Body, maxReplyBody+1))
-	switch {
-	case err != nil:
-		return raw, 0, fmt.Errorf("%w: %w", ErrUnreachable, err)
-	case len(raw.body) > maxReplyBody:
-		return raw, 0, fmt.Errorf("%w: larger than %d bytes", ErrReply, maxReplyBody)
-	case resp.StatusCode == http.StatusTooManyRequests:
-		return raw, retryAfter(resp.Header.Get("Retry-After")), nil
-	case resp.StatusCode == http.StatusForbidden:
-		return raw, 0, ErrRefused
-	case resp.StatusCode != http.StatusOK:
-		return raw, 0, fmt.Errorf("%w: status %d", ErrReply, resp.StatusCode)
-	}
-	return raw, 0, nil
-}
-
-// retryAfter reads the header of an initiator that may not be one, and so caps what it asks for.
-func retryAfter(value string) time.Duration {
-	seconds, err := strconv.Atoi(value)
-	if err != nil || seconds < 1 {
-		return time.Second
-	}
-	return min(maxRetryAfter, time.Duration(min(seconds, 3600))*time.Second)
+	return fmt.Errorf("%w: status %d", ErrReply, raw.status)
 }
 
 // roundTripError sorts what the transport says: what dial and verify decided stays, alerts are read, and whatever

@@ -103,7 +103,7 @@ func (c *courier) dial(ctx context.Context) (net.Conn, error) {
 			}
 			return nil
 		},
-	}))
+	}), ErrNotMicroCloud)
 }
 
 // hold keeps a connection in place of the former one; when the courier has ended, it keeps none and returns false.
@@ -212,7 +212,7 @@ func (c *courier) tell(cause error) {
 }
 
 // send makes one request of the joiner, over the connection that is held if there is one.
-func (c *courier) send(ctx context.Context, method, path, header string, body []byte) (microcloudReply, error) {
+func (c *courier) send(ctx context.Context, method, path, header string, body []byte) (callReply, error) {
 	caller := newMicrocloudCaller(c.address, func(ctx context.Context, _, _ string) (net.Conn, error) {
 		if conn := c.letGo(); conn != nil {
 			return conn, nil

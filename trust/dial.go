@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 )
@@ -17,34 +15,26 @@ import (
 // dialer makes the TLS connections of one join. All of them must show the same certificate, and on each the server must
 // have asked for this machine's.
 type dialer struct {
-	address   string
-	cfg       JoinConfig
-	transport *http.Transport
-	dialled   *dialled
+	*caller
+	cfg     JoinConfig
+	dialled *dialled
 
-	mu       sync.Mutex
-	server   certstore.Fingerprint // of the first connection; zero before
-	isKnown  bool                  // the server has proved that it knows the passphrase
-	lastSeen time.Time             // when it last answered
+	mu      sync.Mutex
+	server  certstore.Fingerprint // of the first connection; zero before
+	isKnown bool                  // the server has proved that it knows the passphrase
 }
 
 func newDialer(address string, cfg JoinConfig) *dialer {
-	d := &dialer{address: address, cfg: cfg}
-	d.dialled = newDialled(cfg.Dial)
+	d := &dialer{cfg: cfg, dialled: newDialled(cfg.Dial)}
 	if cfg.Dial == nil {
 		d.dialled.open = cfg.Store.Dial
 	}
-	d.transport = &http.Transport{
-		DialTLSContext:         d.dial,
-		MaxIdleConnsPerHost:    2,
-		MaxResponseHeaderBytes: 8 << 10,
-		DisableCompression:     true,
-	}
+	d.caller = newCaller(address, d.dial)
 	return d
 }
 
 func (d *dialer) close() {
-	d.transport.CloseIdleConnections() // with TLS's farewell
+	d.CloseIdleConnections() // with TLS's farewell
 	d.dialled.close()
 }
 
@@ -53,19 +43,6 @@ func (d *dialer) proved() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.isKnown
-}
-
-// silence is the time since the server last answered.
-func (d *dialer) silence() time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return time.Since(d.lastSeen)
-}
-
-func (d *dialer) seen() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.lastSeen = time.Now()
 }
 
 func (d *dialer) setProved() {
@@ -86,10 +63,9 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	config, asked := certstore.JoinerTLS(d.cfg.Store.Identity(), Protocol, d.verify)
-	conn := tls.Client(raw, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		raw.Close()
-		return nil, roundTripError(err, ErrNotMicrotrust)
+	conn, err := openTLS(ctx, raw, config, d.foreign)
+	if err != nil {
+		return nil, err
 	}
 	if !asked() {
 		conn.Close()
@@ -118,7 +94,7 @@ func (d *dialer) verify(state tls.ConnectionState) error {
 
 // restart forgets the server of an attempt that proved nothing: a server that is no initiator may have been replaced.
 func (d *dialer) restart() {
-	d.transport.CloseIdleConnections()
+	d.CloseIdleConnections()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.isKnown {

@@ -45,7 +45,7 @@
 //
 // service.go opens sessions and attach.go serves; limits.go bounds what strangers can make that cost.
 //
-// A join is told in join.go, in the method attempt: approach.go says where it goes, dial.go connects, dialled.go sees to
+// A join is told in join.go, in the method attempt: approach.go says where it goes, dial.go connects, call.go asks, dialled.go sees to
 // it that nothing stays open, conversation.go begins it and carries every later message, prove.go proves the passphrase
 // and waits for both decisions, take.go takes the member set, second.go asks a second member, progress.go says how far
 // it is. The other side starts in arrivals.go, before TLS, with familiar.go for members' addresses, and attach.go, connections.go after it; gates.go has the
@@ -58,7 +58,7 @@
 // MicroCloud-1.0, an older format, is spoken where Config.MicroCloud says so: guard.go stands before every handler and
 // microcloud_gates.go has its order of checks, for both roles, microcloud_echoes.go what needs no derivation again.
 // microcloud.go is the initiator's, with its passphrase in microcloud_passphrase.go; courier.go serves one joiner, with
-// requests as in microcloud_call.go. The joiner's is told in microcloud_join.go, in the method run: microcloud_join_call.go
+// requests as in call.go. The joiner's is told in microcloud_join.go, in the method run: microcloud_join_call.go
 // makes its requests, microcloud_join_heard.go takes what the initiator sends, microcloud_join_set.go has the member set.
 //
 // Members exchange statements: members.go and reconcile.go are the two sides, exchange_messages.go the bodies, post.go a

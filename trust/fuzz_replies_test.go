@@ -60,9 +60,15 @@ func FuzzRawReplies(f *testing.F) {
 		ctx := t.Context()
 
 		d := newDialer("127.0.0.1:1", JoinConfig{Dial: (&net.Dialer{}).DialContext})
-		d.transport.DialTLSContext = saying(said)
-		raw, after, err := d.postOnce(ctx, "hello", "", []byte("{}"))
+		d.DialTLSContext = saying(said)
+		raw, err := d.sendOnce(ctx, http.MethodPost, pathPrefix+"hello", "", []byte("{}"))
 		d.close()
+		var after time.Duration
+		if err == nil {
+			if after = d.after(raw); after == 0 {
+				err = d.refused(raw)
+			}
+		}
 		require.LessOrEqual(t, len(raw.body), maxReplyBody+1)
 		require.True(t, after == 0 || after >= time.Second && after <= maxRetryAfter, "%v", after)
 		if err == nil && after == 0 {

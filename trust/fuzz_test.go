@@ -327,7 +327,7 @@ func FuzzReplies(f *testing.F) {
 		require.NoError(tt, err)
 		ctx, cancel := context.WithCancel(tt.Context())
 		defer cancel()
-		j.dialer.transport.RegisterProtocol("https", &scripted{t: tt, j: j, store: t.store, end: cancel, left: 5, bodies: map[string][]byte{
+		j.dialer.RegisterProtocol("https", &scripted{t: tt, j: j, store: t.store, end: cancel, left: 5, bodies: map[string][]byte{
 			"hello": hello, "join": join, "result": result, "done": done,
 		}})
 		_, err = j.attempt(ctx)

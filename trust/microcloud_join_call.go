@@ -17,7 +17,7 @@ import (
 )
 
 // caller returns a caller that shows this machine's certificate, or none. Every connection shows the same certificate.
-func (j *microcloudJoiner) caller(anonymous bool) *microcloudCaller {
+func (j *microcloudJoiner) caller(anonymous bool) *caller {
 	config := certstore.PeerTLS(certstore.PeerTLSConfig{
 		Identity: j.service.store.Identity(), Anonymous: anonymous, Protocols: []string{"http/1.1"}, Verify: j.verifyServer,
 	})
@@ -26,7 +26,7 @@ func (j *microcloudJoiner) caller(anonymous bool) *microcloudCaller {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
-		return openTLS(ctx, raw, config)
+		return openTLS(ctx, raw, config, ErrNotMicroCloud)
 	})
 }
 
