@@ -105,3 +105,18 @@ func (s *Service) TakeTurns(ctx context.Context) (done []func()) {
 	}
 	return done
 }
+
+// Remembered is how much a service holds of what peers cause and time has to end, by what it is.
+func (s *Service) Remembered() map[string]int {
+	s.handshakes.mu.Lock()
+	defer s.handshakes.mu.Unlock()
+	s.couriers.mu.Lock()
+	defer s.couriers.mu.Unlock()
+	s.serving.mu.Lock()
+	defer s.serving.mu.Unlock()
+	return map[string]int{
+		"proved handshakes": len(s.handshakes.proved), "joiners": len(s.handshakes.byJoiner), "unproved handshakes": s.handshakes.unproved.Len(),
+		"strangers": s.strangers.Len(), "guests": s.guests.Len(), "arrivals": s.arrivals.waiting.Len(), "turns": s.arrivals.turns.Waiting(),
+		"couriers": len(s.couriers.all), "members' exchanges": len(s.serving.inside), "offers on their way": s.offering,
+	}
+}

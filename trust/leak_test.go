@@ -46,14 +46,6 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-func (c *census) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return c.wrap(conn), nil
-}
-
 // censusListener counts what it accepts.
 type censusListener struct {
 	net.Listener
@@ -111,18 +103,18 @@ type leaks struct {
 	kinds             []joinKind
 	ids               []*certstore.Identity // of each kind eight machines that come again and again
 	used, revoked     invitation.Invitation
+	connect           func(context.Context, string, string) (net.Conn, error)
 	dialled, accepted census
 }
 
 const leakMachines = 8
 
-func newLeaks(t *testing.T) *leaks {
-	l := &leaks{t: t, kinds: joinKinds(t)}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	cfg := generous()
+func newLeaks(t *testing.T, ln net.Listener, connect func(context.Context, string, string) (net.Conn, error)) *leaks {
+	l := &leaks{t: t, kinds: joinKinds(t), connect: connect}
+	cfg := older()
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	cfg.Limits.Handshakes = 4 // a cut one refers to its session for half a minute, in which this test is over
+	cfg.Limits.Connections = 4
 	l.first = light(t, "micro01", certstore.NewMemoryBackend()).serveOn(censusListener{ln, &l.accepted}, cfg, nil)
 	require.NoError(t, l.first.store.Bootstrap(t.Context(), l.first.addr))
 	for i := range leakMachines * len(l.kinds) {
@@ -139,7 +131,7 @@ func newLeaks(t *testing.T) *leaks {
 	}
 	l.used, l.revoked = l.first.invite("guest"), l.first.invite("nobody")
 	guest := light(t, "guest", certstore.NewMemoryBackend())
-	_, err = guest.accept(l.used)
+	_, err := trust.Join(t.Context(), "", trust.JoinConfig{Store: guest.store, Invitation: l.used, Dial: connect})
 	require.NoError(t, err)
 	require.NoError(t, l.first.svc.RevokeInvitation(t.Context(), l.revoked.ID))
 	return l
@@ -157,7 +149,9 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, ln.Close())
 	files := openFiles(t)
-	l := newLeaks(t)
+	ln, err = net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l := newLeaks(t, ln, new(net.Dialer).DialContext)
 	var half uint64
 	for i := range joins {
 		if i%(10*len(l.kinds)) == 0 || i == joins/2 {
@@ -204,6 +198,14 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
+func (l *leaks) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := l.connect(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return l.dialled.wrap(conn), nil
+}
+
 // reopen ends the session and opens another one.
 func (l *leaks) reopen() {
 	if l.open != nil {
@@ -231,7 +233,7 @@ func (l *leaks) join(kind joinKind, i int) {
 	ctx, leave := context.WithCancelCause(l.t.Context())
 	defer leave(nil)
 	join := m.joinConfig(l.open, l.first)
-	join.Dial = l.dialled.dial
+	join.Dial = l.dial
 	address := l.first.addr
 	switch {
 	case kind.edit == nil:
@@ -261,7 +263,7 @@ func (l *leaks) join(kind joinKind, i int) {
 func (l *leaks) cut(n int, leave context.CancelCauseFunc) func(context.Context, string, string) (net.Conn, error) {
 	var writes atomic.Int64
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := l.dialled.dial(ctx, network, address)
+		conn, err := l.dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}

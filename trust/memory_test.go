@@ -8,13 +8,12 @@ import (
 	"syscall"
 )
 
-// memoryNet is a network in memory, for tests in which time is not real. Machines listen on addresses of 192.0.2.0/24, and whoever
+// memoryNet is a network in memory, for tests in which time is not real. Machines listen on addresses of 10.0.0.0/8, and whoever
 // dials another one finds nobody.
 type memoryNet struct {
-	dialled, accepted census
-
-	mu sync.Mutex
-	at map[string]*memoryListener
+	mu   sync.Mutex
+	ever uint32
+	at   map[string]*memoryListener
 }
 
 type memoryListener struct {
@@ -28,7 +27,8 @@ func newMemoryNet() *memoryNet { return &memoryNet{at: map[string]*memoryListene
 func (n *memoryNet) listen() *memoryListener {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(len(n.at) + 1)}), 9443)
+	n.ever++
+	address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n.ever >> 16), byte(n.ever >> 8), byte(n.ever)}), 9443)
 	l := &memoryListener{pipes: newPipes(), of: n, address: address}
 	n.at[address.String()] = l
 	return l
@@ -45,7 +45,7 @@ func (n *memoryNet) dial(ctx context.Context, _, address string) (net.Conn, erro
 	here, there := net.Pipe()
 	select {
 	case l.conns <- there:
-		return n.dialled.wrap(here), nil
+		return here, nil
 	case <-l.closed:
 		return nil, syscall.ECONNREFUSED
 	case <-ctx.Done():
@@ -55,10 +55,9 @@ func (n *memoryNet) dial(ctx context.Context, _, address string) (net.Conn, erro
 
 func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.address) }
 
-func (l *memoryListener) Accept() (net.Conn, error) {
-	c, err := l.pipes.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return l.of.accepted.wrap(c), nil
+func (l *memoryListener) Close() error {
+	l.of.mu.Lock()
+	delete(l.of.at, l.address.String())
+	l.of.mu.Unlock()
+	return l.pipes.Close()
 }

@@ -83,18 +83,27 @@ type olderJoiner struct {
 	key      *microcloud.Key
 	got      chan received
 	status   chan int // of the next reply of its server; 200 if there is none
+	dial     func(context.Context, string, string) (net.Conn, error)
+	server   *httptest.Server
 }
 
 func newOlderJoiner(t *testing.T, name string) *olderJoiner {
 	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return newOlderJoinerOn(t, name, ln, new(net.Dialer).DialContext)
+}
+
+func newOlderJoinerOn(t *testing.T, name string, ln net.Listener, dial func(context.Context, string, string) (net.Conn, error)) *olderJoiner {
+	t.Helper()
 	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: name, Algorithm: certstore.Ed25519})
 	require.NoError(t, err)
-	j := &olderJoiner{t: t, id: id, got: make(chan received, 16), status: make(chan int, 16)}
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(j.serve))
+	j := &olderJoiner{t: t, id: id, got: make(chan received, 16), status: make(chan int, 16), dial: dial}
+	srv := &httptest.Server{Listener: ln, Config: &http.Server{Handler: http.HandlerFunc(j.serve)}}
 	srv.TLS = &tls.Config{Certificates: []tls.Certificate{id.TLSCertificate()}, ClientAuth: tls.RequestClientCert}
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	j.addr = srv.Listener.Addr().String()
+	j.addr, j.server = ln.Addr().String(), srv
 	j.key = olderKey()
 	return j
 }
@@ -122,7 +131,7 @@ func (j *olderJoiner) intent() []byte {
 func (j *olderJoiner) join(to *machine) olderReply {
 	j.t.Helper()
 	body := j.intent()
-	return olderCall(j.t, to.addr, nil, http.MethodPost, microcloudwire.JoinPath, j.key.Sign(body), body)
+	return olderCallBy(j.t, j.dial, to.addr, nil, http.MethodPost, microcloudwire.JoinPath, j.key.Sign(body), body)
 }
 
 // stop ends its join at the initiator, with its certificate.
@@ -130,7 +139,7 @@ func (j *olderJoiner) stop(to *machine, reason string) olderReply {
 	j.t.Helper()
 	body, err := microcloudwire.EncodeStop(reason)
 	require.NoError(j.t, err)
-	return olderCall(j.t, to.addr, j.id, http.MethodPut, microcloudwire.StopPath, "", body)
+	return olderCallBy(j.t, j.dial, to.addr, j.id, http.MethodPut, microcloudwire.StopPath, "", body)
 }
 
 // olderReply is a reply as any client of the format reads it.
@@ -144,7 +153,12 @@ type olderReply struct {
 // olderCall makes one request like a client of the format; without a certificate if id is nil.
 func olderCall(t *testing.T, addr string, id *certstore.Identity, method, path, authorization string, body []byte) olderReply {
 	t.Helper()
-	transport := &http.Transport{TLSClientConfig: strangerTLS(id), ForceAttemptHTTP2: true, DisableKeepAlives: true}
+	return olderCallBy(t, new(net.Dialer).DialContext, addr, id, method, path, authorization, body)
+}
+
+func olderCallBy(t *testing.T, dial func(context.Context, string, string) (net.Conn, error), addr string, id *certstore.Identity, method, path, authorization string, body []byte) olderReply {
+	t.Helper()
+	transport := &http.Transport{DialContext: dial, TLSClientConfig: strangerTLS(id), ForceAttemptHTTP2: true, DisableKeepAlives: true}
 	r, err := http.NewRequestWithContext(t.Context(), method, "https://"+addr+path, bytes.NewReader(body))
 	require.NoError(t, err)
 	if authorization != "" {
