@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -280,12 +281,17 @@ func empty(t *testing.T, m *machine) {
 
 // pipes is a listener whose connections stay in memory, for tests in which time is not real.
 type pipes struct {
+	addr   net.Addr
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
+func newPipes() *pipes { return pipesAt("192.0.2.1:1") }
+
+func pipesAt(addr string) *pipes {
+	return &pipes{addr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr)), conns: make(chan net.Conn), closed: make(chan struct{})}
+}
 
 func (p *pipes) Accept() (net.Conn, error) {
 	select {
@@ -297,7 +303,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 }
 
 func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1} }
+func (p *pipes) Addr() net.Addr { return p.addr }
 
 // dial is for JoinConfig.Dial.
 func (p *pipes) dial() (net.Conn, error) {

@@ -22,7 +22,7 @@ const firstAddr = "10.0.0.1:9443"
 // lan is a network in memory, so that whole joins run in a synctest bubble, where time costs nothing and is exact. It can be down.
 type lan struct {
 	mu        sync.Mutex
-	listeners map[string]*lanListener
+	listeners map[string]*pipes
 	down      bool // nobody can be reached, and what is written is lost with its connection
 	dials     int
 }
@@ -31,31 +31,12 @@ type lan struct {
 func inBubble(t *testing.T, fn func(t *testing.T, n *lan)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		fn(t, &lan{listeners: map[string]*lanListener{}})
+		fn(t, &lan{listeners: map[string]*pipes{}})
 	})
 }
 
-type lanListener struct {
-	addr    net.Addr
-	conns   chan net.Conn
-	closing sync.Once
-	closed  chan struct{}
-}
-
-func (l *lanListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *lanListener) Close() error   { l.closing.Do(func() { close(l.closed) }); return nil }
-func (l *lanListener) Addr() net.Addr { return l.addr }
-
-func (n *lan) listen(addr string) *lanListener {
-	l := &lanListener{addr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr)), conns: make(chan net.Conn), closed: make(chan struct{})}
+func (n *lan) listen(addr string) *pipes {
+	l := pipesAt(addr)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.listeners[addr] = l

@@ -51,7 +51,8 @@ func inOrder(servers []string, join func(server string) (res trust.Result, provi
 	return trust.Result{}, failed
 }
 
-// elsewhere reports whether the server that is meant may still be at another address.
+// elsewhere reports whether the server that is meant may still be at another address. A server that asks for no certificate, or shows
+// one that is not valid, is none of these: an invitation, which knows the server's, goes on then, and here a person is to hear of it.
 func elsewhere(err error) bool {
 	return terminal.IsAny(err, trust.ErrUnreachable, trust.ErrNoSession, trust.ErrNotMicrotrust, trust.ErrNotMicroCloud) || errors.As(err, new(*trust.FingerprintError))
 }
