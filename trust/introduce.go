@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,7 @@ const (
 	maxIntroductionBytes = 256 << 10 // bytes of them
 	maxIntroduceBody     = 384 << 10 // bytes of a body
 	statementsPerRequest = 16        // verifying so many costs as much of the admission as a request
-	bytesPerRequest      = 16 << 10  // and so does reading so many bytes
+	bytesPerRequest      = 4 << 10   // and so does reading so many bytes
 )
 
 type introduceRequest struct {
@@ -98,6 +99,13 @@ func (s *Service) introduceHandler() http.Handler {
 // that makes it one learns nothing, whatever the reason.
 func (s *Service) answerIntroduction(x *exchange) (introduceReply, error) {
 	unknown := introduceReply{Answer: answerUnknown}
+	if len(x.body) > bytesPerRequest {
+		done, err := s.introductionTurn(x.r.Context())
+		if err != nil {
+			return unknown, err
+		}
+		defer done()
+	}
 	var req introduceRequest
 	var cluster certstore.ClusterID
 	if err := wire.DecodeJSON(x.body, &req); err != nil {
@@ -113,12 +121,12 @@ func (s *Service) answerIntroduction(x *exchange) (introduceReply, error) {
 	if len(req.Statements) > maxIntroduction {
 		return unknown, nil // before it waits for its turn with all of it
 	}
-	// One at a time: verifying what strangers send must not take more than one processor.
-	select {
-	case s.introducing <- struct{}{}:
-		defer func() { <-s.introducing }()
-	case <-x.r.Context().Done():
-		return unknown, x.r.Context().Err()
+	if len(x.body) <= bytesPerRequest {
+		done, err := s.introductionTurn(x.r.Context())
+		if err != nil {
+			return unknown, err
+		}
+		defer done()
 	}
 	chain, err := parseChain(cluster, req.Statements, func() error { return s.admission.Admit(time.Now(), x.source) },
 		certstore.KindAdmit, certstore.KindProfile)
@@ -148,6 +156,17 @@ func (s *Service) answerIntroduction(x *exchange) (introduceReply, error) {
 		s.unproven("", x.source, x.peer, errUnproven)
 	}
 	return reply, nil
+}
+
+// introductionTurn waits until nobody else's statements are decoded and verified: what strangers send must not take more than one
+// processor, nor the memory for more than one. What is small is decoded at once, since most of it has no statements.
+func (s *Service) introductionTurn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.introducing <- struct{}{}:
+		return func() { <-s.introducing }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // recognise answers by what the evidence says about the peer's certificate; false if it says nothing.

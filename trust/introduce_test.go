@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/wire"
@@ -59,6 +61,10 @@ func removedMember(t *testing.T, p *pair) (*certstore.Identity, []*certstore.Sta
 
 func TestIntroductionTellsStrangersNothing(t *testing.T) {
 	p, other := newPair(t), newPair(t)
+	var err error
+	plenty := ratelimit.Rate{Events: 10_000, Per: time.Second, Burst: 10_000} // all that is large comes from one source here
+	p.a, err = NewService(Config{Store: p.a.store, Admission: ratelimit.AdmissionConfig{Source: plenty, Block: plenty, Total: plenty}})
+	require.NoError(t, err)
 	cluster, otherCluster := p.a.cluster(), other.a.cluster()
 	stranger := newIdentity(t, "stranger")
 	_, formerChain := removedMember(t, p)
@@ -159,12 +165,12 @@ func TestFormerMemberIsShownItsRemoval(t *testing.T) {
 	require.False(t, p.a.store.Snapshot().Trusts(former.Fingerprint()))
 }
 
-// TestLargeIntroductionsCostMore: reading and decoding the largest body costs as much of the admission as the two dozen requests
+// TestLargeIntroductionsCostMore: reading and decoding the largest body costs as much of the admission as the hundred requests
 // that would have kept the machine busy for as long.
 func TestLargeIntroductionsCostMore(t *testing.T) {
 	p := newPair(t)
 	slow := ratelimit.Rate{Events: 1, Per: 3600e9, Burst: 60}
-	for _, row := range []struct{ size, admitted int }{{1 << 10, 60}, {maxIntroduceBody, 2}} {
+	for _, row := range []struct{ size, admitted int }{{1 << 10, 60}, {maxIntroduceBody, 1}} {
 		s, err := NewService(Config{Store: p.a.store, Admission: ratelimit.AdmissionConfig{Source: slow}})
 		require.NoError(t, err)
 		body, admitted := bytes.Repeat([]byte(" "), row.size), 0
@@ -175,6 +181,32 @@ func TestLargeIntroductionsCostMore(t *testing.T) {
 		}
 		require.Equal(t, row.admitted, admitted, "%d bytes", row.size)
 	}
+}
+
+// TestLargeIntroductionsWaitBeforeTheyAreDecoded: while the statements of one are looked at, the others are not even decoded, except
+// for what is too small to matter.
+func TestLargeIntroductionsWaitBeforeTheyAreDecoded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		done, err := p.a.introductionTurn(t.Context())
+		require.NoError(t, err)
+		answered := make(chan int, 3)
+		for _, size := range []int{maxIntroduceBody, bytesPerRequest + 1, bytesPerRequest} {
+			go func() {
+				introduced(p.a, p.b.store.Identity(), http.MethodPost, introducePath, bytes.Repeat([]byte("x"), size))
+				answered <- size
+			}()
+		}
+		synctest.Wait()
+		require.Equal(t, bytesPerRequest, <-answered)
+		require.Empty(t, answered)
+		done()
+		require.Greater(t, <-answered, bytesPerRequest)
+		require.Greater(t, <-answered, bytesPerRequest)
+		again, err := p.a.introductionTurn(t.Context())
+		require.NoError(t, err, "each gave its turn back")
+		again()
+	})
 }
 
 // TestFormerMemberPaysForVerifying: who can make chains that hold together pays for each 16 statements as for a request.

@@ -79,7 +79,7 @@ type Service struct {
 	drain       time.Duration
 	rotating    chan struct{} // held by the one rotation that is under way
 	leaving     atomic.Bool
-	introducing chan struct{} // held by the one introduction whose statements are verified now
+	introducing chan struct{} // held by the one introduction whose statements are looked at now
 	admission   *ratelimit.Admission
 	attempts    *ratelimit.Attempts
 
