@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -130,24 +132,33 @@ func TestMembersOfEtcdStop(t *testing.T) {
 	}
 }
 
-// TestWithoutMajority: nothing is acknowledged, nothing is lost, and everything goes on by itself afterwards.
+// TestWithoutMajority: nothing is acknowledged, nothing is lost, a watch at the member that is left notices, and everything goes on by
+// itself afterwards.
 func TestWithoutMajority(t *testing.T) {
 	t.Parallel()
 	etcd := ownEtcd(t)
-	writer, watcher := loaded(t, etcd, etcd.machines[0]), collect(t, loaded(t, etcd, etcd.machines[1]))
+	log := new(logged)
+	left := etcd.client(t, etcd.machines[1])
+	left.SetEndpoints(etcd.configs[2].AdvertiseClientUrls[0].String())
+	cut := newBackend(t, etcdstore.Config{Client: left, Prefix: prefixOf(t), Logger: slog.New(slog.NewTextHandler(log, nil))})
+	_, err := cut.Load(t.Context())
+	require.NoError(t, err)
+	writer, watcher := loaded(t, etcd, etcd.machines[0]), collect(t, cut)
 	whole := newBatch(t, 1, 10)
 	batches := split(whole)
 	require.NoError(t, writer.Append(t.Context(), batches[0]))
+	soon(t, "the watch works", watcher.hasAll(batches[0]))
 	var stops sync.WaitGroup
 	for i := range 2 {
 		stops.Go(func() { etcd.stop(i) })
 	}
 	stops.Wait()
-	err := writer.Append(deadline(t, 2*time.Second), batches[1])
+	err = writer.Append(deadline(t, 2*time.Second), batches[1])
 	require.ErrorIs(t, err, etcdstore.ErrUnavailable)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	_, err = writer.Load(deadline(t, 2*time.Second))
 	require.ErrorIs(t, err, etcdstore.ErrUnavailable)
+	soon(t, "the watch is interrupted", func() bool { return log.contains(rpctypes.ErrNoLeader.Error()) })
 
 	result := make(chan error)
 	go func() { result <- writer.Append(t.Context(), batches[2]) }()
