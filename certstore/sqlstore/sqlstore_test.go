@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -156,21 +157,25 @@ func TestCommitReportedAsFailed(t *testing.T) {
 	require.Equal(t, 6, revisions, "a batch was stored twice")
 }
 
+// TestPatienceEnds runs in a bubble, where nothing but waiting takes time.
 func TestPatienceEnds(t *testing.T) {
-	f, db := newFaulty(t, file(t))
-	b, err := sqlstore.New(sqlstore.Config{DB: db, Patience: 50 * time.Millisecond})
-	require.NoError(t, err)
-	first := batches(t, 0)[0]
-	require.Zero(t, count(t, b))
-	f.locked.Store(true)
-	err = b.Append(t.Context(), first)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorIs(t, err, errLocked, "the error says what it waited for")
-	ctx, stop := context.WithCancelCause(t.Context())
-	go stop(errors.New("enough"))
-	require.ErrorIs(t, b.Append(ctx, first), context.Canceled)
-	f.locked.Store(false)
-	require.Zero(t, count(t, b))
+	path := file(t)
+	synctest.Test(t, func(t *testing.T) {
+		f, db := newFaulty(t, path)
+		b, err := sqlstore.New(sqlstore.Config{DB: db, Patience: 50 * time.Millisecond})
+		require.NoError(t, err)
+		first := batches(t, 0)[0]
+		require.Zero(t, count(t, b))
+		f.locked.Store(true)
+		err = b.Append(t.Context(), first)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, errLocked, "the error says what it waited for")
+		ctx, stop := context.WithCancelCause(t.Context())
+		go stop(errors.New("enough"))
+		require.ErrorIs(t, b.Append(ctx, first), context.Canceled)
+		f.locked.Store(false)
+		require.Zero(t, count(t, b))
+	})
 }
 
 func TestTransientErrorsOfTheEmbedder(t *testing.T) {
