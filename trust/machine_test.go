@@ -28,6 +28,9 @@ type machine struct {
 	srv   *http.Server
 	addr  string
 	stop  func() // ends run
+
+	derives bool                           // every key of the older format anew
+	states  func(net.Conn, http.ConnState) // the daemon's own ConnState
 }
 
 // newMachine makes a machine that is in no cluster and does not serve yet. Ed25519 keeps the tests quick.
@@ -59,12 +62,15 @@ func (m *machine) serveOn(ln net.Listener, cfg trust.Config, mux *http.ServeMux)
 	var err error
 	m.svc, err = trust.NewService(cfg)
 	require.NoError(m.t, err)
+	if !m.derives {
+		m.svc.RememberKeys()
+	}
 	if mux == nil {
 		mux = http.NewServeMux()
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	}
 	mux.Handle(trust.MemberPath, m.svc.Handler())
-	srv, guarded := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(contain.Logger(cfg.Logger).Handler(), slog.LevelDebug)}, m.store.Guard(ln)
+	srv, guarded := &http.Server{Handler: mux, ConnState: m.states, ErrorLog: slog.NewLogLogger(contain.Logger(cfg.Logger).Handler(), slog.LevelDebug)}, m.store.Guard(ln)
 	require.NoError(m.t, m.svc.Attach(srv))
 	m.srv, m.addr = srv, ln.Addr().String() // of the machine as it is now; it may get others
 	done := make(chan error, 1)

@@ -314,7 +314,7 @@ func (m *MicroCloud) sign() (header string, body []byte, err error) {
 		return "", nil, err
 	}
 	for {
-		key, err := m.service.deriver.NewKey(context.Background(), m.secret().passphrase)
+		key, err := m.service.newKey(context.Background(), m.secret().passphrase)
 		if err == nil {
 			header = key.Sign(body)
 			m.heard.remember(header, body)

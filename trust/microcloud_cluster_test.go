@@ -48,6 +48,29 @@ func TestMicroCloudCluster(t *testing.T) {
 	require.Eventually(t, func() bool { return open.Joiners()[1].State == session.StateJoined }, time.Minute, time.Millisecond)
 }
 
+// TestMicroCloudDerives: machines that remember nothing, as in earnest, derive on both sides and in both directions.
+func TestMicroCloudDerives(t *testing.T) {
+	first, second := newMachine(t, "micro01"), newMachine(t, "micro02")
+	first.derives, second.derives = true, true
+	first.serve(older())
+	require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+	open := first.openAsking(session.Config{})
+	m := openOlder(t, first, open)
+	joining := generous()
+	joining.MicroCloud.Joiner = true
+	second.serve(joining)
+
+	cfg := olderJoin(first, m)
+	cfg.Passphrase = microCloudPassphrase(t, "another passphrase")
+	_, err := startMicroCloudJoin(t, second, first.addr, cfg).end()
+	require.ErrorIs(t, err, trust.ErrRefused)
+	j := startMicroCloudJoin(t, second, first.addr, olderJoin(first, m))
+	require.NoError(t, open.Approve(t.Context(), offered(t, open).ID))
+	_, err = j.end()
+	require.NoError(t, err)
+	require.Equal(t, 2, first.store.Snapshot().Len())
+}
+
 // TestMicroCloudBothDecide: the person there approves, and then the one here compares.
 func TestMicroCloudBothDecide(t *testing.T) {
 	for reason, row := range map[string]struct {

@@ -33,7 +33,6 @@ type fieldInitiator struct {
 	answer func(w http.ResponseWriter, r *http.Request) (answered bool)
 
 	mu      sync.Mutex
-	keys    map[string]*microcloud.Key
 	paths   []string
 	intents chan microcloudwire.Intent // the valid ones
 	stops   chan stopped
@@ -61,7 +60,7 @@ func newFieldInitiator(t *testing.T, answer func(http.ResponseWriter, *http.Requ
 	deriver, err := microcloud.NewDeriver(microcloud.DeriverConfig{})
 	require.NoError(t, err)
 	f := &fieldInitiator{
-		t: t, id: id, keys: map[string]*microcloud.Key{}, deriver: deriver, secret: microCloudPassphrase(t, fieldPassphrase), answer: answer,
+		t: t, id: id, deriver: deriver, secret: microCloudPassphrase(t, fieldPassphrase), answer: answer,
 		intents: make(chan microcloudwire.Intent, 16), stops: make(chan stopped, 16),
 	}
 	f.Server = httptest.NewUnstartedServer(f)
@@ -102,7 +101,7 @@ func (f *fieldInitiator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *fieldInitiator) takeIntent(w http.ResponseWriter, r *http.Request, body []byte) {
 	header, err := microcloud.Parse(r.Header.Get("Authorization"))
 	if err == nil && f.careful {
-		err = f.deriver.Verify(r.Context(), f.secret, header, body)
+		err = f.verify(r.Context(), header, body)
 	}
 	if status, text := microcloud.Answer(err); status != http.StatusOK {
 		refuseIntent(w, status, text)
@@ -115,6 +114,15 @@ func (f *fieldInitiator) takeIntent(w http.ResponseWriter, r *http.Request, body
 	}
 	f.intents <- in
 	w.Write(microcloudwire.Success())
+}
+
+func (f *fieldInitiator) verify(ctx context.Context, header microcloud.Header, body []byte) error {
+	turn, err := f.deriver.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	defer turn.Done()
+	return trust.Keys.Verify(turn, f.secret, header, body)
 }
 
 func refuseIntent(w http.ResponseWriter, status int, text string) {
@@ -146,12 +154,7 @@ func (f *fieldInitiator) confirm(address, passphrase string, in microcloudwire.I
 
 func (f *fieldInitiator) sign(passphrase string, body []byte) string {
 	f.t.Helper()
-	if f.keys[passphrase] == nil {
-		key, err := f.deriver.NewKey(f.t.Context(), microCloudPassphrase(f.t, passphrase))
-		require.NoError(f.t, err)
-		f.keys[passphrase] = key
-	}
-	return f.keys[passphrase].Sign(body)
+	return keyOf(passphrase).Sign(body)
 }
 
 // stop ends the wait of a joiner, showing the certificate of id, or none, and returns the reply.

@@ -172,7 +172,7 @@ func (s *Service) microcloudProof(x *exchange, role microcloudRole, secret micro
 		return err
 	}
 	defer func(begun time.Time) { s.metrics.Observe(metrics.DerivationSeconds, time.Since(begun).Seconds()) }(time.Now())
-	err = turn.Verify(secret.passphrase, header, x.body)
+	err = s.verify(turn, secret.passphrase, header, x.body)
 	if !errors.Is(err, microcloud.ErrMAC) {
 		attempt.Release()
 		if err == nil {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"testing"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -49,7 +48,7 @@ func openOlder(t *testing.T, first *machine, open *session.Session) *trust.Micro
 // olderPhrase is strong, and the same in all tests, so that their joiners derive one key together.
 const olderPhrase = "q7Hc2vYt9LmRw4XeZs8KbDf3JgNp6AuT"
 
-var olderKey = sync.OnceValue(func() *microcloud.Key { return keyOf(olderPhrase) })
+func olderKey() *microcloud.Key { return keyOf(olderPhrase) }
 
 func keyOf(phrase string) *microcloud.Key {
 	p, err := microcloud.NewPassphrase(phrase)
@@ -60,7 +59,12 @@ func keyOf(phrase string) *microcloud.Key {
 	if err != nil {
 		panic(err)
 	}
-	key, err := d.NewKey(context.Background(), p)
+	turn, err := d.Wait(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	defer turn.Done()
+	key, err := trust.Keys.NewKey(turn, p)
 	if err != nil {
 		panic(err)
 	}

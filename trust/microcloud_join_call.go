@@ -124,7 +124,7 @@ func (j *microcloudJoiner) sign(ctx context.Context) error {
 	if j.signature != "" {
 		return nil
 	}
-	key, err := j.service.deriver.NewKey(ctx, j.cfg.Passphrase)
+	key, err := j.service.newKey(ctx, j.cfg.Passphrase)
 	if err != nil {
 		return fmt.Errorf("trust: the intent was not signed: %w", err)
 	}

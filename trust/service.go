@@ -91,6 +91,8 @@ type Service struct {
 
 	roles    MicroCloudRoles
 	deriver  *microcloud.Deriver // for what is received and what is sent, so that its limits hold for both
+	newKey   func(context.Context, microcloud.Passphrase) (*microcloud.Key, error)
+	verify   func(*microcloud.Turn, microcloud.Passphrase, microcloud.Header, []byte) error
 	guests   *ratelimit.Table[*certstore.Guest, guest]
 	couriers couriers
 
@@ -167,6 +169,8 @@ func NewService(cfg Config) (*Service, error) {
 
 		roles:    cfg.MicroCloud,
 		deriver:  deriver,
+		newKey:   deriver.NewKey, // tests remember what was derived
+		verify:   (*microcloud.Turn).Verify,
 		guests:   ratelimit.NewTable[*certstore.Guest, guest](limits.Connections),
 		couriers: couriers{all: map[session.OfferID]*courier{}},
 	}
