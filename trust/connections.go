@@ -86,9 +86,13 @@ func (c *connections) count(conn net.Conn, key certstore.KeyID, state http.ConnS
 	case of.busy+len(of.idle) <= c.most:
 		return nil
 	case len(of.idle) > 0:
-		return of.idle[0] // its end is told like any other
+		leaving = of.idle[0]
+	default:
+		leaving = conn
 	}
-	return conn
+	of.remove(leaving) // now, for its end may be told after others have come, who would not make it leave again
+	delete(c.by, leaving)
+	return leaving
 }
 
 func (h *held) remove(conn net.Conn) {

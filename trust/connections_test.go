@@ -4,7 +4,11 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"io"
+	"net"
+	"net/http"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/session"
@@ -34,7 +38,12 @@ func getOver(t *testing.T, conn *tls.Conn, to string) {
 func TestConnectionsOfAMemberStayWithinTheLimit(t *testing.T) {
 	cfg := generous()
 	cfg.Limits.MemberConnections = 4
-	first, s, _ := flooded(t, cfg, session.Config{Policy: func(session.Offer) session.Decision { return session.Accept }})
+	first := light(t, "micro01", certstore.NewMemoryBackend())
+	var states sync.Map // by the other side's address
+	first.states = func(conn net.Conn, state http.ConnState) { states.Store(conn.RemoteAddr().String(), state) }
+	first.serve(cfg)
+	require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+	s := first.open(session.Config{})
 	var members []*machine
 	for _, name := range []string{"micro02", "micro03"} {
 		m := light(t, name, certstore.NewMemoryBackend())
@@ -42,15 +51,24 @@ func TestConnectionsOfAMemberStayWithinTheLimit(t *testing.T) {
 		require.NoError(t, err)
 		members = append(members, m)
 	}
+	comesTo := func(conn *tls.Conn, state http.ConnState) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			now, _ := states.Load(conn.LocalAddr().String())
+			return now == state
+		}, time.Minute, time.Millisecond)
+	}
 	others := connectAs(t, members[1], first, "http/1.1")
 	getOver(t, others, "/")
 	busy := connectAs(t, members[0], first, "http/1.1")
 	_, err := io.WriteString(busy, "POST /trust/exchange HTTP/1.1\r\nHost: micro01\r\nContent-Length: 10\r\n\r\n{")
 	require.NoError(t, err)
+	comesTo(busy, http.StateActive)
 	var all []*tls.Conn
 	for range 12 {
 		conn := connectAs(t, members[0], first, "http/1.1")
 		getOver(t, conn, "/")
+		comesTo(conn, http.StateIdle) // after its answer
 		all = append(all, conn)
 	}
 	for _, conn := range all[:12-3] {
