@@ -124,10 +124,11 @@ func (l *ledger) comparison(differing []byte, declined map[certstore.StatementID
 // compare returns what is in the named buckets here and not in have, and the ids in have that are not here; of both as
 // much as one message carries.
 func (l *ledger) compare(named, have []byte) (missing []*certstore.Statement, want []byte) {
-	theirs := make(map[certstore.StatementID]bool, len(have)/idSize)
+	theirs := map[certstore.StatementID]bool{} // of those that are here: a list of others, however long, takes no memory
 	for id := range eachID(have) {
-		theirs[id] = true
-		if l.find(id) == nil && len(want) < exchangeStatements*idSize {
+		if l.find(id) != nil {
+			theirs[id] = true
+		} else if len(want) < exchangeStatements*idSize {
 			want = appendID(want, id)
 		}
 	}

@@ -1,9 +1,12 @@
 package wire_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +105,44 @@ func TestMalformedJSONIsRefused(t *testing.T) {
 		})
 	}
 	require.GreaterOrEqual(t, len(rows), 50)
+}
+
+// TestBytesAreCanonical: bytes are taken if and only if what they decode to is written just so, and at the cost of few copies.
+func TestBytesAreCanonical(t *testing.T) {
+	random, taken := rand.New(rand.NewPCG(1, 2)), 0
+	const letters = "AQgw+/==\r\n-_ "
+	for range 50_000 {
+		raw := make([]byte, random.IntN(8))
+		for i := range raw {
+			raw[i] = byte(random.Uint32())
+		}
+		text := []byte(base64.StdEncoding.EncodeToString(raw))
+		for range random.IntN(3) {
+			at := random.IntN(len(text) + 1)
+			letter := letters[random.IntN(len(letters))]
+			if at < len(text) && random.IntN(2) == 0 {
+				text[at] = letter
+			} else {
+				text = slices.Insert(text, at, letter)
+			}
+		}
+		back, err := base64.StdEncoding.DecodeString(string(text))
+		canonical := err == nil && base64.StdEncoding.EncodeToString(back) == string(text)
+		encoded, err := json.Marshal(map[string]string{"bytes": string(text)})
+		require.NoError(t, err)
+		require.Equal(t, canonical, wire.DecodeJSON(encoded, new(message)) == nil, "%q", text)
+		if canonical {
+			taken++
+		}
+	}
+	require.Greater(t, taken, 10_000)
+
+	long := []byte(`{"bytes":"` + strings.Repeat("AAAA", 1<<18) + `"}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.NoError(t, wire.DecodeJSON(long, new(message)))
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(3*len(long)))
 }
 
 func TestTargetMustBeAPointer(t *testing.T) {
