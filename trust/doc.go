@@ -45,15 +45,16 @@
 //
 // service.go opens sessions and attach.go serves; limits.go bounds what strangers can make that cost.
 //
-// A join is told in join.go, in the method attempt: approach.go says where it goes, dial.go connects, call.go asks, dialled.go sees to
-// it that nothing stays open, conversation.go begins it and carries every later message, prove.go proves the passphrase
-// and waits for both decisions, take.go takes the member set, second.go asks a second member, progress.go says how far
-// it is. The other side starts in arrivals.go, before TLS, with familiar.go for members' addresses, and attach.go, connections.go after it; gates.go has the
-// order of checks, door.go the ways in, initiator.go hello and join, result.go everything after the approval, drain.go
-// the wait for those who are owed it. handshake.go and handshakes.go are what it remembers meanwhile. messages.go has
-// the bodies, errors.go every error. security.go tells the security log and the metrics what happened,
-// security_members.go what members did, security_joiner.go what a joiner saw. invite.go makes invitations, book.go keeps
-// them, invited.go lets in who proves one.
+// A join is told in join.go, in the method attempt: approach.go says where it goes, dial.go connects, call.go asks,
+// dialled.go sees to it that nothing stays open, conversation.go begins it and carries every later message, prove.go
+// proves the passphrase and waits for both decisions, take.go takes the member set, second.go asks a second member,
+// progress.go says how far it is. The other side starts in arrivals.go, before TLS, with familiar.go for members'
+// addresses, and attach.go, connections.go after it; gates.go has the order of checks, door.go the ways in,
+// initiator.go hello and join, result.go everything after the approval, drain.go the wait for those who are owed it.
+// handshake.go and handshakes.go are what it remembers meanwhile. messages.go has the bodies, errors.go every error.
+// security.go tells the security log and the metrics what happened, security_members.go what members did,
+// security_joiner.go what a joiner saw. invite.go makes invitations, book.go keeps them, invited.go lets in who proves
+// one.
 //
 // MicroCloud-1.0, an older format, is spoken where Config.MicroCloud says so: guard.go stands before every handler and
 // microcloud_gates.go has its order of checks, for both roles, microcloud_echoes.go what needs no derivation again.
