@@ -10,8 +10,9 @@ import (
 	"github.com/microtrust/microtrust/events"
 )
 
-// Leave takes this machine out of its cluster: its removal is stored, told to every member that can be reached within
-// 15 seconds (Config.Overlap, if that is less), and then the private key is destroyed. Whom it admitted stays. An identity
+// Leave takes this machine out of its cluster: what else it knows is handed on to every member that can be reached within half of
+// 15 seconds (Config.Overlap, if that is less), its removal is stored, told to every member that can be reached within
+// the whole of that time, and then the private key is destroyed. Whom it admitted stays. An identity
 // that the library does not keep on disk is the caller's to destroy. Nothing can be undone by then: to come back, the machine
 // joins with a new identity and an empty store.
 //
@@ -28,13 +29,17 @@ func (s *Service) Leave(ctx context.Context) error {
 		return ErrSessionOpen
 	}
 	defer s.allowSessions()
+	limit := min(s.overlap, roundTime) // a member that is busy, or says so, holds up nobody
+	if err := s.tellAll(ctx, limit/2); err != nil { // whoever hears of the removal listens no longer
+		return err
+	}
 	before := s.replica.now()
 	s.leaving.Store(true)
 	if err := s.store.Leave(ctx); err != nil {
 		s.leaving.Store(false)
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, min(s.overlap, roundTime)) // a member that is busy, or says so, holds up nobody
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	told, others := s.tellOfRemoval(limited, s.replica.now().since(before))
 	if told == 0 && others > 0 {

@@ -167,6 +167,23 @@ func TestLeave(t *testing.T) {
 	require.FileExists(t, filepath.Join(m[0].dir, "identity", "key.pem"))
 }
 
+// TestLeaveHandsOnWhatItKnows: what nobody else knows of those who stay would be lost with the machine that leaves, and they could
+// miss each other for ever.
+func TestLeaveHandsOnWhatItKnows(t *testing.T) {
+	m := cluster(t, 3)
+	away := m[0]
+	news := certstore.Profile{Addresses: []string{"10.9.9.9:9443"}}
+	require.NoError(t, away.store.UpdateProfile(t.Context(), news))
+	_, err := m[2].store.Merge(t.Context(), away.store.Statements())
+	require.NoError(t, err)
+	away.down()
+	require.NoError(t, m[2].svc.Leave(t.Context()))
+	require.True(t, m[1].store.Snapshot().Gone(m[2].store.Identity().KeyID()))
+	known, err := m[1].store.Snapshot().ByName(away.store.Identity().Name())
+	require.NoError(t, err)
+	require.Equal(t, news.Addresses, known.Addresses)
+}
+
 func TestLeaveRefuses(t *testing.T) {
 	alone := founder(t)
 	require.ErrorIs(t, alone.svc.Leave(t.Context()), certstore.ErrLastMember)
