@@ -26,14 +26,14 @@ import (
 // Errors: what certstore.Store says of Rotate, SwitchIdentity and RetireIdentity, and the cause when ctx ends; the
 // rotation stays where it is then.
 func (s *Service) Rotate(ctx context.Context) error {
-	before := s.store.Identity().KeyID()
+	before, phase := s.store.Identity().KeyID(), s.store.Rotation()
 	select {
 	case s.rotating <- struct{}{}:
 		defer func() { <-s.rotating }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if s.store.Rotation() == certstore.RotationNone && s.store.Identity().KeyID() != before {
+	if s.store.Rotation() == certstore.RotationNone && (phase != certstore.RotationNone || s.store.Identity().KeyID() != before) {
 		return nil // another call has done it meanwhile
 	}
 	if err := s.rotate(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -125,6 +126,32 @@ func TestRotationWaitsForTheSession(t *testing.T) {
 	next, err := first.svc.Open(t.Context(), session.Config{})
 	require.NoError(t, err, "sessions can be opened again")
 	next.Close(nil)
+}
+
+// TestRotateTogether: who asks for a rotation while one is under way, however far that is, gets that one.
+func TestRotateTogether(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		id, err := certstore.LoadOrCreateIdentity(dir, certstore.IdentityConfig{Name: "alone", Algorithm: certstore.Ed25519})
+		require.NoError(t, err)
+		store, err := certstore.Open(dir, id)
+		require.NoError(t, err)
+		defer store.Close()
+		require.NoError(t, store.Bootstrap(t.Context()))
+		svc, err := trust.NewService(trust.Config{Store: store})
+		require.NoError(t, err)
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { done <- svc.Rotate(t.Context()) }()
+			synctest.Wait()
+			require.Equal(t, certstore.RotationSwitched, store.Rotation())
+		}
+		next := store.Identity().KeyID()
+		require.NoError(t, <-done)
+		require.NoError(t, <-done)
+		require.Equal(t, next, store.Identity().KeyID())
+		require.NotEqual(t, id.KeyID(), next)
+	})
 }
 
 func contextThatEnds(t *testing.T) context.Context {
