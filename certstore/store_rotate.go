@@ -76,11 +76,15 @@ func (s *Store) RotateTo(ctx context.Context, next *Identity) error {
 	if keys.phase(st) != RotationNone && (keys.next == nil || keys.next.key != next.key) {
 		return fmt.Errorf("%w: a rotation to another key is under way; finish it first", ErrStaged)
 	}
-	me, err := s.member(st)
+	named, err := next.named(keys.current.name)
 	if err != nil {
 		return err
 	}
-	named, err := next.named(keys.current.name)
+	if st.snapshot.Gone(keys.current.key) && st.handedOver(keys.current.key, named) { // it retired, and a crash kept that from the caller
+		s.keys.Store(&keyring{current: named, former: keys.current})
+		return nil
+	}
+	me, err := s.member(st)
 	if err != nil {
 		return err
 	}

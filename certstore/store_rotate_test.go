@@ -227,6 +227,16 @@ func TestRotateTo(t *testing.T) {
 		require.Equal(t, "m0", names(s.Snapshot()))
 	}
 	require.NoError(t, s.Close())
+
+	s, err = certstore.OpenBackend(backend, former) // by a program that crashed before it knew that the retirement was written
+	require.NoError(t, err)
+	require.ErrorIs(t, s.RotateTo(t.Context(), mintIdentity(t, "m0")), certstore.ErrNotMember, "it was not handed over to")
+	require.NoError(t, s.RotateTo(t.Context(), next))
+	require.NoError(t, s.SwitchIdentity(t.Context()))
+	require.NoError(t, s.RetireIdentity(t.Context()))
+	require.Equal(t, next.KeyID(), s.Identity().KeyID())
+	require.Equal(t, certstore.RotationNone, s.Rotation())
+	require.NoError(t, s.Close())
 }
 
 // A former key that admitted more than a removal can keep: its successor admits the rest anew.
