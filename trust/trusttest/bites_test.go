@@ -102,7 +102,7 @@ func TestBites(t *testing.T) {
 	} {
 		t.Run(tt.wrong, func(t *testing.T) {
 			slow := trusttest.Fate{From: "m3", To: "m1", Fault: trusttest.Delay, Wait: 3 * time.Second}
-			_, err := trusttest.Play(t, trusttest.Config{Serve: daemon(tt.edit)}, trusttest.Schedule{Fates: []trusttest.Fate{slow}})
+			_, err := trusttest.Play(t, trusttest.Impatient(trusttest.Config{Serve: daemon(tt.edit)}), trusttest.Schedule{Fates: []trusttest.Fate{slow}})
 			if tt.finds == "" {
 				require.NoError(t, err)
 				return

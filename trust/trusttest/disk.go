@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -51,6 +52,7 @@ type Disk struct {
 	writes  int
 	full    bool
 	crashed bool
+	came    []DiskFault // what went wrong
 }
 
 // NewDisk returns the disk of a machine, which keeps what it writes on inner and takes from the schedule what concerns the machine.
@@ -91,9 +93,19 @@ func (d *Disk) next() DiskFault {
 	case d.full:
 		return DiskFull
 	}
+	if fault != DiskGood {
+		d.came = append(d.came, fault)
+	}
 	d.full = fault == DiskFull
 	d.crashed = fault == DiskBefore || fault == DiskAfter
 	return fault
+}
+
+// history returns what went wrong, in that order.
+func (d *Disk) history() []DiskFault {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.came)
 }
 
 // Append writes a batch, or what the schedule has for it.

@@ -141,6 +141,7 @@ func (n *Network) count(l *link) {
 		}
 		if n.crossed[i] == planned.After && !n.healed {
 			s := n.divide(planned.Group)
+			n.came++
 			n.running.Go(func() { n.rejoin(s, planned.Wait) })
 		}
 		n.crossed[i]++

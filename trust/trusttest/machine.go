@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/invitation"
 	"github.com/microtrust/microtrust/trust"
 )
 
@@ -25,14 +27,25 @@ type Machine struct {
 	Listener net.Listener
 
 	cluster *cluster
-	id      *certstore.Identity
+	born    *certstore.Identity // its first identity
+	id      *certstore.Identity // the one that it goes by
+	next    *certstore.Identity // while a rotation is under way
+	dir     string              // of its files; empty: there are none
 	disk    *Disk
 	service *trust.Service
 	stop    func() // ends the daemon
 	ctx     context.Context
 	kill    context.CancelCauseFunc // of ctx
 	running sync.WaitGroup
-	before  bool // it was in a cluster after its last join
+
+	invited    bool                  // it is to come by an invitation
+	invitation invitation.Invitation // zero: by the passphrase
+	failed     error                 // what its last join returned
+	before     bool                  // it was in a cluster after that
+	joined     bool                  // a join has succeeded
+	rotates    bool                  // it has begun to replace its key
+	gone       bool                  // it leaves, or is removed
+	left       bool                  // it has left
 }
 
 // Context ends when the machine crashes or is shut down. Contexts from outside Run, such as that of the test, must not be used in it.
@@ -40,19 +53,34 @@ func (m *Machine) Context() context.Context { return m.ctx }
 
 var errCrash = errors.New("trusttest: the machine has crashed")
 
+func newIdentity(name string) (*certstore.Identity, error) {
+	return certstore.GenerateIdentity(certstore.IdentityConfig{Name: name, Algorithm: certstore.Ed25519})
+}
+
 func (c *cluster) newMachine(name string) (*Machine, error) {
-	id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: name, Algorithm: certstore.Ed25519})
+	m := &Machine{Name: name, Address: c.network.Address(name), cluster: c}
+	var err error
+	if c.dir == "" {
+		m.id, err = newIdentity(name)
+	} else {
+		m.dir = filepath.Join(c.dir, name)
+		m.id, err = certstore.LoadOrCreateIdentity(m.dir, certstore.IdentityConfig{Name: name, Algorithm: certstore.Ed25519})
+	}
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{Name: name, Address: c.network.Address(name), cluster: c, id: id}
-	c.network.Steal(name, id)
+	m.born = m.id
+	c.network.Steal(name, m.id)
 	m.disk = NewDisk(certstore.NewMemoryBackend(), name, c.schedule, m.crash)
 	return m, nil
 }
 
 // found makes the machine the first one of a cluster, before anything can go wrong with its disk.
 func (m *Machine) found(ctx context.Context) error {
+	m.joined, m.before = true, true
+	if err := m.mount(); err != nil {
+		return err
+	}
 	store, err := certstore.OpenBackend(m.disk.inner, m.id)
 	if err != nil {
 		return err
@@ -60,17 +88,31 @@ func (m *Machine) found(ctx context.Context) error {
 	return errors.Join(store.Bootstrap(ctx, m.Address), store.Close())
 }
 
+// mount opens what is behind the disk, unless that is memory.
+func (m *Machine) mount() (err error) {
+	if m.dir != "" {
+		m.disk.inner, err = certstore.OpenFileBackend(filepath.Join(m.dir, "store"))
+	}
+	return err
+}
+
 // start opens the store and starts the daemon, as after a boot.
 func (m *Machine) start() (err error) {
 	m.ctx, m.kill = context.WithCancelCause(m.cluster.ctx)
-	if m.Store, err = certstore.OpenBackend(m.disk, m.id); err != nil {
+	if err := m.mount(); err != nil {
 		return err
 	}
+	if m.Store, err = certstore.OpenBackend(m.disk, m.id); err != nil {
+		return errors.Join(err, m.disk.Close())
+	}
 	m.Store.DialWith(m.cluster.network.Dialer(m.Name))
+	if err := m.resume(m.ctx); err != nil && !m.gone {
+		return err
+	}
 	if m.Listener, err = m.cluster.network.Listen(m.Name); err != nil {
 		return err
 	}
-	if m.service, m.stop, err = m.cluster.serve(m); err != nil {
+	if m.service, m.stop, err = m.cluster.cfg.Serve(m); err != nil {
 		return err
 	}
 	ctx := m.ctx
@@ -92,6 +134,9 @@ func (m *Machine) shutDown() error {
 	}
 	m.running.Wait()
 	err := m.Listener.Close()
+	if errors.Is(err, net.ErrClosed) { // its server has closed it
+		err = nil
+	}
 	if m.Store != nil {
 		err = errors.Join(err, m.Store.Close())
 	}
@@ -110,7 +155,7 @@ func (m *Machine) restart() error {
 
 // plainDaemon is what serves if the caller brings nothing: a server whose handler notes who reached it.
 func plainDaemon(m *Machine) (*trust.Service, func(), error) {
-	service, err := trust.NewService(trust.Config{Store: m.Store, Sync: 20 * time.Second})
+	service, err := trust.NewService(trust.Config{Store: m.Store, Sync: 20 * time.Second, Drain: time.Second})
 	if err != nil {
 		return nil, nil, err
 	}

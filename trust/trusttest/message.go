@@ -50,15 +50,15 @@ func altered(m message, how int) message {
 	signed := err == nil
 	switch how % 10 {
 	case 0:
-		m.body = change(m.body, "approved", "pending")
+		m.body = replaced(m.body, "approved", "pending")
 	case 1:
-		m.body = change(m.body, `"name":"m`, `"name":"x`) // a machine of Run is another one
+		m.body = replaced(m.body, `"name":"m`, `"name":"x`) // a machine of Run is another one
 	case 2: // a digit of the last hexadecimal number or word of base64
 		if i := bytes.LastIndexAny(m.body, "0123456789"); i >= 0 {
 			m.body[i] = '0' + (m.body[i]-'0'+1)%10
 		}
 	case 3: // forged; to a request, nothing is added that means anything
-		if m.body = change(m.body, `{`, `{"ext":{},`); m.status != 0 {
+		if m.body = replaced(m.body, `{`, `{"ext":{},`); m.status != 0 {
 			m.body = []byte(`{"state":"refused","code":"denied","reason":"` + forged + `"}`)
 		}
 	case 4: // the last digit of the MAC
@@ -78,7 +78,7 @@ func altered(m message, how int) message {
 	case 7:
 		m.mac = ""
 	case 8: // the reason why somebody leaves
-		m.body = change(m.body, `"reason":"`, `"reason":"`+forged)
+		m.body = replaced(m.body, `"reason":"`, `"reason":"`+forged)
 	case 9: // somebody leaves who did not say so
 		if at := strings.LastIndex(m.path, "/"); signed && at >= 0 {
 			m.path, m.body = m.path[:at]+"/"+hmacauth.EndpointAbort, []byte(`{"reason":"`+forged+`"}`)
@@ -87,7 +87,7 @@ func altered(m message, how int) message {
 	return m
 }
 
-// change replaces the first of a text in a body.
-func change(body []byte, from, to string) []byte {
+// replaced replaces the first of a text in a body.
+func replaced(body []byte, from, to string) []byte {
 	return bytes.Replace(body, []byte(from), []byte(to), 1)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -31,6 +32,7 @@ type Network struct {
 	messages  map[string][]heard    // by endpoint
 	history   []Fate                // those that came true, in order
 	crossed   []int                 // writes between the sides, of each split of the schedule
+	came      int                   // splits of the schedule that came true
 	splits    []*split              // those that divide the network now
 }
 
@@ -131,9 +133,14 @@ func (n *Network) Dialer(from string) certstore.DialFunc {
 		}
 		to, source := n.machines[i], n.host(from).source()
 		n.mu.Unlock()
-		near, far := newConn(tcpAddr(source), tcpAddr(to.address))
+		near, far, err := n.pair(source, to.address)
+		if err != nil {
+			return nil, err
+		}
 		reach := func(ctx context.Context, source netip.AddrPort) (net.Conn, error) { return n.reach(ctx, to, source) }
 		if err := n.connect(ctx, from, to.name, far, reach); err != nil {
+			near.Close()
+			far.Close()
 			return nil, &net.OpError{Op: "dial", Net: "memory", Err: err}
 		}
 		return near, nil
@@ -169,6 +176,32 @@ func (n *Network) Front(from, to, target string) (string, error) {
 	return ln.Addr().String(), nil
 }
 
+// pair returns both ends of a connection between whoever dials and the network.
+func (n *Network) pair(source, to netip.AddrPort) (near, far net.Conn, err error) {
+	if !n.loopback {
+		near, far := newConn(tcpAddr(source), tcpAddr(to))
+		return near, far, nil
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer ln.Close()
+	if near, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	for {
+		if far, err = ln.Accept(); err != nil {
+			near.Close()
+			return nil, nil, err
+		}
+		if far.RemoteAddr().String() == near.LocalAddr().String() {
+			return near, far, nil
+		}
+		far.Close() // somebody else's
+	}
+}
+
 // source returns the address that the machine's connections come from.
 func (h *host) source() netip.AddrPort { return netip.AddrPortFrom(h.address.Addr(), 40000) }
 
@@ -178,7 +211,11 @@ func (n *Network) reach(ctx context.Context, to *host, source netip.AddrPort) (n
 	ln, real := to.listener, to.real
 	n.mu.Unlock()
 	if n.loopback {
-		return new(net.Dialer).DialContext(ctx, "tcp", real)
+		d := net.Dialer{}
+		if runtime.GOOS == "linux" { // where all of 127.0.0.0/8 is this machine
+			d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, source.Addr().As4()[3])}
+		}
+		return d.DialContext(ctx, "tcp", real)
 	}
 	if ln == nil {
 		return nil, syscall.ECONNREFUSED
@@ -257,6 +294,13 @@ func (n *Network) History() []Fate {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.history)
+}
+
+// divided returns how many splits of the schedule came true.
+func (n *Network) divided() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.came
 }
 
 // Close ends all listeners and connections, and waits for everything that the network has begun.

@@ -2,7 +2,9 @@ package trusttest_test
 
 import (
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,10 +12,13 @@ import (
 	"github.com/microtrust/microtrust/trust/trusttest"
 )
 
-// TestSchedules plays random schedules: a few, or as many as MICROTRUST_SCHEDULES says, from MICROTRUST_SEED on.
+// TestSchedules plays random schedules: a few, or as many as MICROTRUST_SCHEDULES says, from MICROTRUST_SEED on, with as many machines
+// as MICROTRUST_MACHINES says, and on loopback if MICROTRUST_LOOPBACK is not empty.
 func TestSchedules(t *testing.T) {
-	cfg := trusttest.Config{Schedules: int(number(t, "MICROTRUST_SCHEDULES", 40)), Seed: number(t, "MICROTRUST_SEED", 1)}
-	trusttest.Run(t, cfg)
+	trusttest.Run(t, trusttest.Config{
+		Schedules: int(number(t, "MICROTRUST_SCHEDULES", 40)), Seed: number(t, "MICROTRUST_SEED", 1),
+		Machines: int(number(t, "MICROTRUST_MACHINES", 3)), Loopback: os.Getenv("MICROTRUST_LOOPBACK") != "",
+	})
 }
 
 // number reads a variable of the environment.
@@ -33,6 +38,71 @@ func TestGoodNetwork(t *testing.T) {
 	came, err := trusttest.Play(t, trusttest.Config{}, trusttest.Schedule{})
 	require.NoError(t, err)
 	require.Empty(t, came)
+}
+
+// TestChanges: keys are replaced, and machines leave and are removed, while the network is divided and disks fail.
+func TestChanges(t *testing.T) {
+	crashes := 0
+	for _, tt := range []struct {
+		text string
+		came []string // beside what happened to disks
+	}{
+		{"rotate m1\nrotate m2\nrotate m3", []string{"rotate", "rotate", "rotate"}},
+		{"leave m1\nrotate m3", []string{"leave", "rotate"}},
+		{"remove m3 m1", []string{"remove"}},
+		{"remove m1 m2\nremove m2 m3", []string{"remove"}}, // who is removed removes nobody
+		{"leave m2\nremove m1 m3", []string{"leave", "remove"}},
+		{"leave m3\nleave m2\nleave m1", []string{"leave", "leave"}}, // the last one stays
+		{"rotate m2\ndisk m2 1 crash-before", []string{"rotate"}},
+		{"rotate m2\ndisk m2 1 crash-after", []string{"rotate"}},
+		{"rotate m2\ndisk m2 2 crash-before", []string{"rotate"}},
+		{"rotate m2\ndisk m2 2 crash-after", []string{"rotate"}},
+		{"rotate m2\ndisk m2 3 crash-before", []string{"rotate"}},
+		{"rotate m2\ndisk m2 3 crash-after", []string{"rotate"}},
+		{"rotate m2\ndisk m2 4 crash-after", []string{"rotate"}},
+		{"leave m2\ndisk m2 2 crash-after", []string{"leave"}},
+		{"split m3 60 2m\nremove m1 m2\nrotate m3", []string{"split", "remove", "rotate"}},
+	} {
+		t.Run(tt.text, func(t *testing.T) {
+			s, err := trusttest.Parse(tt.text)
+			require.NoError(t, err)
+			came, err := trusttest.PlayAll(t, trusttest.Config{}, s)
+			require.NoError(t, err)
+			all := len(came)
+			came = slices.DeleteFunc(came, func(what string) bool { return strings.HasPrefix(what, "disk-") })
+			require.ElementsMatch(t, tt.came, came)
+			crashes += all - len(came)
+		})
+	}
+	require.Greater(t, crashes, 3)
+}
+
+// TestTwoHalves: of five machines, two go one way and three the other, while one half removes a machine of the other half, which
+// replaces keys meanwhile.
+func TestTwoHalves(t *testing.T) {
+	s, err := trusttest.Parse("split m1,m2 150 3m\nremove m2 m5\nrotate m3\nrotate m4\nrotate m5")
+	require.NoError(t, err)
+	came, err := trusttest.PlayAll(t, trusttest.Config{Machines: 5}, s)
+	require.NoError(t, err)
+	require.Subset(t, came, []string{"split", "remove", "rotate"})
+}
+
+// TestLoopback: the story is the same with real sockets, files and time.
+func TestLoopback(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"rotate m2\nremove m1 m3",
+		"stolen\nfate m2 m1 0 message-alter server 2 9 0s\nfate m3 m1 0 cut client 2000 0 0s\ndisk m3 0 crash-after\nleave m2",
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			s, err := trusttest.Parse(text)
+			require.NoError(t, err)
+			came, err := trusttest.PlayAll(t, trusttest.Config{Loopback: true}, s)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, len(came), len(s.Fates)+len(s.Changes), "the disk may not have been written to")
+		})
+	}
 }
 
 // TestRequestsAreVerified: who has all keys, and alters what a joiner says after its proof, is found out by the proof of each message.

@@ -18,6 +18,8 @@ type Schedule struct {
 	Disks []DiskFate
 	// Splits divide the network for a time.
 	Splits []Split
+	// Changes are what members do when the joins are over.
+	Changes []Change
 	// Stolen says that the attacker has the private keys of all machines, so that he can end TLS unnoticed.
 	Stolen bool
 	// Unpinned says that joiners do not know the fingerprint of who they join, and let the passphrase decide.
@@ -95,7 +97,26 @@ func draw(number func() uint64, machines []string) (s Schedule) {
 			s.Splits = append(s.Splits, Split{group(machines, i), pick(40), time.Duration(1+pick(mostWait)) * time.Second})
 		}
 	}
+	s.drawChanges(pick, machines)
 	return s
+}
+
+// drawChanges lets somebody rotate, and somebody leave or be removed.
+func (s *Schedule) drawChanges(pick func(int) int, machines []string) {
+	n := len(machines)
+	if n < 2 {
+		return
+	}
+	if pick(3) == 1 {
+		s.Changes = append(s.Changes, Change{Kind: Rotate, Machine: machines[pick(n)]})
+	}
+	by := pick(n)
+	switch pick(6) {
+	case 1:
+		s.Changes = append(s.Changes, Change{Kind: Leave, Machine: machines[by]})
+	case 2:
+		s.Changes = append(s.Changes, Change{Kind: Remove, Machine: machines[by], Whom: machines[(by+1+pick(n-1))%n]})
+	}
 }
 
 // group returns the smaller side of a division that begins with a machine.
@@ -131,6 +152,9 @@ func (s Schedule) String() string {
 	}
 	for _, p := range s.Splits {
 		fmt.Fprintln(&b, p)
+	}
+	for _, ch := range s.Changes {
+		fmt.Fprintln(&b, ch)
 	}
 	return b.String()
 }
@@ -202,8 +226,16 @@ func (s *Schedule) parseLine(line string) (err error) {
 			err = errors.New("a machine has no name")
 		}
 		s.Splits = append(s.Splits, p)
+	case "rotate", "leave", "remove":
+		ch := Change{Kind: ChangeKind(named(changeNames(), word))}
+		if ch.Kind == Remove {
+			scan(&ch.Machine, &ch.Whom)
+		} else {
+			scan(&ch.Machine)
+		}
+		s.Changes = append(s.Changes, ch)
 	default:
-		err = fmt.Errorf("%q is none of fate, disk, split, stolen, unpinned", word)
+		err = fmt.Errorf("%q is none of fate, disk, split, rotate, leave, remove, stolen, unpinned", word)
 	}
 	return err
 }
