@@ -79,7 +79,10 @@ func TestTimeLeavesNothingBehind(t *testing.T) {
 				require.Zero(t, l.dialled.open.Load(), "%s: connections of joiners", kind.name)
 				l.rest()
 				require.Zero(t, l.accepted.open.Load(), "%s: connections of the service", kind.name)
-				require.Equal(t, idle, runtime.NumGoroutine(), "%s: goroutines", kind.name)
+				for i := 0; i < 1e6 && runtime.NumGoroutine() > idle; i++ {
+					runtime.Gosched() // one that has returned is counted until it was scheduled once more
+				}
+				require.LessOrEqual(t, runtime.NumGoroutine(), idle, "%s: goroutines", kind.name)
 				for what, left := range l.first.svc.Remembered() {
 					require.Zero(t, left, "%s: %s", kind.name, what)
 				}
