@@ -48,8 +48,8 @@ func (c *cluster) checkGone() error {
 			continue
 		}
 		c.probeAll(m.Name+", which is no member any more", m.id)
-		if m.ctx.Err() != nil {
-			continue
+		if m.ctx.Err() != nil || m.Store.Identity().KeyID() != m.born.KeyID() {
+			continue // a key that it made while it was removed is a new one
 		}
 		if err := c.join(c.opener, m); !errors.Is(err, session.ErrRemoved) {
 			c.fail("%s, which is no member any more, joins, and should be told %q: %w", m.Name, session.ErrRemoved, err)

@@ -174,7 +174,7 @@ func (c *cluster) endSession() {
 // approve lets in those who are not to come by an invitation.
 func (c *cluster) approve(o session.Offer) session.Decision {
 	m := c.machine(o.Intent.Name)
-	if m == nil || m.invited || o.Fingerprint() != m.id.Fingerprint() {
+	if m == nil || m.invited || o.Fingerprint() != m.born.Fingerprint() {
 		return session.Refuse
 	}
 	c.mu.Lock()
