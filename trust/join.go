@@ -57,7 +57,8 @@ type JoinConfig struct {
 	// Attempts counts proofs of the passphrase that got no verified answer. Share one among all joins of a process that
 	// may use the same passphrase; nil counts for this call alone.
 	Attempts *ratelimit.Attempts
-	// Dial opens connections to the initiator; nil means Store.Dial. All of them are closed when Join returns.
+	// Dial opens connections to the initiator; nil means Store.Dial. All of them are closed when Join
+	// returns, and one that is still being opened as soon as it is.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Logger receives what happens, security events included; nil discards. No secret ever reaches it. A handler that hangs or
 	// panics loses records and nothing else.

@@ -29,7 +29,7 @@ func (s *Service) Leave(ctx context.Context) error {
 		return ErrSessionOpen
 	}
 	defer s.allowSessions()
-	limit := min(s.overlap, roundTime) // a member that is busy, or says so, holds up nobody
+	limit := min(s.overlap, roundTime)              // a member that is busy, or says so, holds up nobody
 	if err := s.tellAll(ctx, limit/2); err != nil { // whoever hears of the removal listens no longer
 		return err
 	}

@@ -51,7 +51,7 @@ type MicroCloudJoinConfig struct {
 	// Attempts counts intents that were answered with a wrong passphrase, as JoinConfig.Attempts does.
 	Attempts *ratelimit.Attempts
 	// Dial opens connections to the initiator; nil means Store.Dial of the service's store. All are closed when JoinMicroCloud
-	// returns.
+	// returns, and one that is still being opened as soon as it is.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
