@@ -16,8 +16,9 @@ import (
 // that the library does not keep on disk is the caller's to destroy. Nothing can be undone by then: to come back, the machine
 // joins with a new identity and an empty store.
 //
-// Errors: [ErrSessionOpen]; those of certstore.Store.Leave, with ErrLastMember if nobody else is there; [ErrNotTold] if no
-// other member has heard it: the removal is stored, the key is still there, and Leave can be called again.
+// Errors: [ErrSessionOpen]; the cause of ctx, if that ends before the removal is stored, and nothing has changed; those of
+// certstore.Store.Leave, with ErrLastMember if nobody else is there; [ErrNotTold] if no other member has heard it: the
+// removal is stored, the key is still there, and Leave can be called again.
 func (s *Service) Leave(ctx context.Context) error {
 	select {
 	case s.rotating <- struct{}{}: // a rotation must not bring a new key meanwhile

@@ -169,25 +169,44 @@ micro02 has left, and its private key is destroyed.
 	require.NoDirExists(t, filepath.Join(machines[1].dir, "identity"))
 }
 
-// Interrupted while the others are told, the machine is out all the same, and the program does not say that nothing happened.
+// Interrupted before its removal is stored, the machine is a member as before; interrupted later, it is out, and the program does not say
+// that nothing happened.
 func TestLeaveInterrupted(t *testing.T) {
-	machines := cluster(t, "micro01", "micro02")
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	machines[0].with(t, func(s *certstore.Store) {
-		require.NoError(t, s.UpdateProfile(t.Context(), certstore.Profile{Addresses: []string{listener.Addr().String()}}))
-	})
-	share(t, machines[0], machines[1])
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		_, _ = listener.Accept() // and says nothing
-		cancel()
-	}()
-	var out, text bytes.Buffer
-	require.EqualValues(t, codeNotTold, run(ctx, []string{"-dir", machines[1].dir, "leave", "-yes"}, strings.NewReader(""), &out, &text))
-	require.NotContains(t, text.String(), "nothing was changed")
-	machines[1].with(t, func(s *certstore.Store) { require.True(t, s.Snapshot().Gone(machines[1].id.KeyID())) })
+	for name, row := range map[string]struct {
+		gone bool // when it is interrupted, the removal is stored already
+		code code
+	}{
+		"while it hands on what it knows": {false, codeInterrupted},
+		"while it tells of its removal":   {true, codeNotTold},
+	} {
+		t.Run(name, func(t *testing.T) {
+			machines := cluster(t, "micro01", "micro02")
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer listener.Close()
+			machines[0].with(t, func(s *certstore.Store) {
+				require.NoError(t, s.UpdateProfile(t.Context(), certstore.Profile{Addresses: []string{listener.Addr().String()}}))
+			})
+			share(t, machines[0], machines[1])
+			log := filepath.Join(machines[1].dir, "trust.jsonl")
+			before, err := os.ReadFile(log)
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				defer cancel()
+				for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() { // and says nothing
+					if now, err := os.ReadFile(log); err != nil || bytes.Equal(now, before) != row.gone {
+						return
+					}
+					conn.Close()
+				}
+			}()
+			var out, text bytes.Buffer
+			require.EqualValues(t, row.code, run(ctx, []string{"-dir", machines[1].dir, "leave", "-yes"}, strings.NewReader(""), &out, &text))
+			require.Equal(t, !row.gone, strings.Contains(text.String(), "nothing was changed"), text.String())
+			machines[1].with(t, func(s *certstore.Store) { require.Equal(t, row.gone, s.Snapshot().Gone(machines[1].id.KeyID())) })
+		})
+	}
 }
 
 func TestRotate(t *testing.T) {
