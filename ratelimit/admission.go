@@ -80,6 +80,8 @@ func (a *Admission) AdmitN(now time.Time, source netip.Addr, n int) error {
 		a.total = newBucket(a.cfg.Total, a.hand, t)
 	}
 	share := a.lately.of(t, source)
+	// More than can be had at once must not count: nobody would have had so little as to be admitted.
+	counted := min(n, a.cfg.Source.Burst, a.cfg.Block.Burst, a.cfg.Total.Burst)
 	steps := [...]struct {
 		scope  Scope
 		bucket *bucket
@@ -93,9 +95,9 @@ func (a *Admission) AdmitN(now time.Time, source netip.Addr, n int) error {
 		wait := max(s.bucket.wait(t), s.bucket.lacks(t, n))
 		switch s.scope {
 		case ScopeBlock:
-			wait = max(wait, s.bucket.fair(t, share.source.n+float64(n-1)))
+			wait = max(wait, s.bucket.fair(t, share.source.n+float64(counted-1)))
 		case ScopeTotal:
-			wait = max(wait, s.bucket.fair(t, share.score()+float64(n-1)))
+			wait = max(wait, s.bucket.fair(t, share.score()+float64(counted-1)))
 		}
 		if wait > 0 && limited.Scope == "" {
 			limited.Scope = s.scope
@@ -108,7 +110,7 @@ func (a *Admission) AdmitN(now time.Time, source netip.Addr, n int) error {
 	for _, s := range steps {
 		s.bucket.spend(t, n)
 	}
-	share.count(n)
+	share.count(counted)
 	return nil
 }
 

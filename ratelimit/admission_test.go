@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -270,6 +271,33 @@ func TestAdmissionOfSeveralIsWholeOrNone(t *testing.T) {
 		}
 	}
 	require.InDelta(t, 30+10, admitted, 3, "the rate holds")
+}
+
+// TestAdmissionOfMoreThanCanBeHad: what costs more than the limits allow at once costs all of that. Whoever waits as long as told is
+// admitted, again and again, and nothing is counted against its source that it has not had.
+func TestAdmissionOfMoreThanCanBeHad(t *testing.T) {
+	few := ratelimit.Rate{Events: 10, Per: time.Second, Burst: 10}
+	more := ratelimit.Rate{Events: 40, Per: time.Second, Burst: 40}
+	for name, cfg := range map[string]ratelimit.AdmissionConfig{
+		"all": {Source: few, Block: few, Total: few}, "source": {Source: few}, "block": {Source: more, Block: few}, "total": {Source: more, Block: more, Total: few},
+	} {
+		for _, cost := range []int{11, 97, 1000, 1_000_000} {
+			t.Run(fmt.Sprintf("%s, %d", name, cost), func(t *testing.T) {
+				a, now, source := admission(t, cfg), start(), sourceNo(1)
+				for i := range 100 {
+					if err := a.AdmitN(now, source, cost); err != nil {
+						le, limited := errors.AsType[*ratelimit.LimitedError](err)
+						require.True(t, limited)
+						now = now.Add(le.RetryAfter)
+						require.NoError(t, a.AdmitN(now, source, cost), "time %d, after %v", i, le.RetryAfter)
+					}
+				}
+				require.Less(t, now.Sub(start()), 201*time.Second, "no limit takes more than two seconds to be whole again")
+				now = now.Add(time.Second)
+				require.NoError(t, a.Admit(now, source))
+			})
+		}
+	}
 }
 
 // TestAdmissionOfLittleComesFirst: a thousand networks that each ask for much at once, from the first moment on, leave enough for
