@@ -10,6 +10,9 @@ import (
 // MaxDepth is how many objects and arrays may stand inside each other in a JSON text, the outermost included.
 const MaxDepth = 16
 
+// MaxTexts is how many elements an array of bytes in base64 may have: each takes far more memory than its two quotation marks.
+const MaxTexts = 1000
+
 // DecodeJSON decodes the one JSON value in data into v, a non-nil pointer, and is stricter than encoding/json:
 //
 //   - the text is UTF-8 and holds one value, with nothing but white space around it; half a surrogate pair is refused;
@@ -17,7 +20,8 @@ const MaxDepth = 16
 //   - no member stands twice in one object, at any depth, in maps and in [json.RawMessage] too;
 //   - null stands nowhere: a value that is absent is left out;
 //   - at most [MaxDepth] levels;
-//   - arrays of fixed length have that length, and bytes are standard base64 in its one canonical spelling.
+//   - arrays of fixed length have that length, and bytes are standard base64 in its one canonical spelling;
+//   - an array of bytes has at most [MaxTexts] elements.
 //
 // A struct reserves room for extensions with a member of type [json.RawMessage], by convention named "ext": its content
 // obeys the general rules, and its names are not checked. The caller bounds the size of data beforehand. Errors are [*MemberError]

@@ -111,8 +111,11 @@ func TestMalformedJSONIsRefused(t *testing.T) {
 func TestBytesAreCanonical(t *testing.T) {
 	random, taken := rand.New(rand.NewPCG(1, 2)), 0
 	const letters = "AQgw+/==\r\n-_ "
-	for range 50_000 {
+	for i := range 50_000 {
 		raw := make([]byte, random.IntN(8))
+		if i%10 == 0 { // more than is looked at in one piece
+			raw = make([]byte, 768*random.IntN(3)+random.IntN(8))
+		}
 		for i := range raw {
 			raw[i] = byte(random.Uint32())
 		}
@@ -136,6 +139,9 @@ func TestBytesAreCanonical(t *testing.T) {
 		}
 	}
 	require.Greater(t, taken, 10_000)
+	for _, ended := range []string{"AA==AAAA", strings.Repeat("AAAA", 255) + "AA==AAAA", strings.Repeat("AAAA", 255) + "AAA=AA=="} {
+		require.ErrorIs(t, wire.DecodeJSON([]byte(`{"bytes":"`+ended+`"}`), new(message)), wire.ErrMalformed, ended)
+	}
 
 	long := []byte(`{"bytes":"` + strings.Repeat("AAAA", 1<<18) + `"}`)
 	var before, after runtime.MemStats
@@ -143,6 +149,31 @@ func TestBytesAreCanonical(t *testing.T) {
 	require.NoError(t, wire.DecodeJSON(long, new(message)))
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(3*len(long)))
+}
+
+// TestManyShortTexts: what is very little in JSON, and very much in memory, is refused before it is there.
+func TestManyShortTexts(t *testing.T) {
+	texts := func(n int) []byte { return []byte(`{"statements":[` + strings.Repeat(`"AAAA",`, n-1) + `"AAAA"]}`) }
+	var m struct {
+		Statements [][]byte `json:"statements"`
+	}
+	cost := func(n int) (bytes uint64, err error) {
+		var before, after runtime.MemStats
+		body := texts(n)
+		runtime.ReadMemStats(&before)
+		err = wire.DecodeJSON(body, &m)
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc, err
+	}
+	bytes, err := cost(wire.MaxTexts)
+	require.NoError(t, err)
+	require.Len(t, m.Statements, wire.MaxTexts)
+	require.Less(t, bytes, uint64(1000*wire.MaxTexts), "each takes little")
+	_, err = cost(wire.MaxTexts + 1)
+	require.ErrorIs(t, err, wire.ErrMalformed)
+	bytes, err = cost(1_000_000)
+	require.ErrorIs(t, err, wire.ErrMalformed)
+	require.Less(t, bytes, uint64(1<<20))
 }
 
 func TestTargetMustBeAPointer(t *testing.T) {

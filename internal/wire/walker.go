@@ -1,10 +1,10 @@
 package wire
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -28,7 +28,7 @@ func (w *walker) value(t reflect.Type, path string, depth int) error {
 		return w.array(t, path, depth+1)
 	case '"':
 		text, err := w.text(path)
-		if err == nil && t != nil && t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
+		if err == nil && isBytes(t) {
 			err = canonicalBase64(text, path)
 		}
 		return err
@@ -89,11 +89,14 @@ func (w *walker) array(t reflect.Type, path string, depth int) error {
 	if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
 		each = t.Elem()
 	}
-	if each != nil && each.Kind() == reflect.Uint8 && t.Kind() == reflect.Slice {
+	if isBytes(t) {
 		return memberError(path, "bytes are written in base64")
 	}
 	n := 0
 	for w.enter(); !w.leave(']'); n++ {
+		if n == MaxTexts && isBytes(each) {
+			return memberError(path, "too many elements")
+		}
 		if err := w.value(each, path+"["+strconv.Itoa(n)+"]", depth); err != nil {
 			return err
 		}
@@ -163,16 +166,25 @@ func (w *walker) leave(closing byte) bool {
 	return false
 }
 
-// canonicalBase64 keeps nothing of what it decodes: a body may be one long text. Package base64 passes over line ends, and a decoder
-// of a stream over what comes after the padding.
+// canonicalBase64 keeps nothing of what it decodes, and takes no memory: a body may be one long text, or very many short ones.
 func canonicalBase64(text, path string) error {
-	padding := strings.IndexByte(text, '=')
-	late := padding >= 0 && padding < len(text)-2
-	decoder := base64.NewDecoder(base64.StdEncoding.Strict(), strings.NewReader(text))
-	if _, err := io.Copy(io.Discard, decoder); err != nil || late || strings.ContainsAny(text, "\r\n") {
-		return memberError(path, "not canonical base64")
+	var chunk, back [1 << 10]byte
+	var raw [len(chunk) / 4 * 3]byte
+	for len(text) > 0 {
+		n := copy(chunk[:], text)
+		text = text[n:]
+		decoded, err := base64.StdEncoding.Decode(raw[:], chunk[:n])
+		base64.StdEncoding.Encode(back[:], raw[:decoded])
+		ended := decoded < len(raw) && len(text) > 0
+		if err != nil || ended || !bytes.Equal(back[:base64.StdEncoding.EncodedLen(decoded)], chunk[:n]) {
+			return memberError(path, "not canonical base64")
+		}
 	}
 	return nil
+}
+
+func isBytes(t reflect.Type) bool {
+	return t != nil && t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
 }
 
 // concrete follows pointers, and returns nil for what takes any value or decodes itself.
