@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/wire"
@@ -178,5 +179,6 @@ func strangers(err error) bool {
 	if errors.As(err, &op) {
 		return !op.Timeout() && (op.Op == "remote error" || op.Op == "read" || op.Op == "write") // the alert may be lost with the connection
 	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	const early = "http2: client conn could not be established" // all that net/http says when it has ended before the first request
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || err != nil && strings.HasSuffix(err.Error(), early)
 }

@@ -32,6 +32,7 @@ func TestWhichFailuresAreAboutWhoIsThere(t *testing.T) {
 		{op("write", syscall.EPIPE), true},
 		{called(io.EOF), true},
 		{io.ErrUnexpectedEOF, true},
+		{called(errors.New("http2: client conn could not be established")), true}, // this text is net/http's, of an error without a name
 
 		{&statusError{name: "micro01", status: 500}, false},
 		{op("dial", syscall.ECONNREFUSED), false},
@@ -40,6 +41,7 @@ func TestWhichFailuresAreAboutWhoIsThere(t *testing.T) {
 		{called(context.DeadlineExceeded), false},
 		{called(fmt.Errorf("wrapped: %w", context.Canceled)), false},
 		{wire.ErrMalformed, false},
+		{nil, false},
 		{syscall.ENOSPC, false},
 	} {
 		require.Equal(t, row.want, strangers(row.err), "%v", row.err)

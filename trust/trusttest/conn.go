@@ -29,8 +29,14 @@ type conn struct {
 // Read reads what was written at once, or the first part of it.
 func (c *conn) Read(p []byte) (int, error) { return c.in.read(p) }
 
-// Write leaves everything for the other end to read.
-func (c *conn) Write(p []byte) (int, error) { return c.out.write(p) }
+// Write leaves everything for the other end to read. Its errors are as those of the net package.
+func (c *conn) Write(p []byte) (int, error) {
+	n, err := c.out.write(p)
+	if err != nil {
+		err = &net.OpError{Op: "write", Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
+	}
+	return n, err
+}
 
 // Close lets the other end read what is there.
 func (c *conn) Close() error {
