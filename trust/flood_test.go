@@ -28,7 +28,7 @@ func rawFrom(t *testing.T, source string, id *certstore.Identity, to *machine, p
 	conn, err := tls.DialWithDialer(dialer, "tcp", to.addr, strangerTLS(id, trust.Protocol))
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(2*time.Minute)))
 	c := &rawConn{t: t, conn: conn}
 	c.in = bufio.NewReader(io.TeeReader(conn, &c.read))
 	j := &rawJoiner{rawConn: c, id: id, secret: p.Secret()}
