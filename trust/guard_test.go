@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -359,31 +360,33 @@ func TestGuardEndsSlowGuests(t *testing.T) {
 
 // TestGuardEndsIdleGuests: also on a server whose own deadlines are long.
 func TestGuardEndsIdleGuests(t *testing.T) {
-	m := newMachine(t, "micro01")
-	require.NoError(t, m.store.Bootstrap(t.Context(), "192.0.2.1:9443"))
-	cfg := older()
-	cfg.Store, cfg.Limits.HandshakeLife = m.store, 300*time.Millisecond
-	svc, err := trust.NewService(cfg)
-	require.NoError(t, err)
-	srv := newServer(t, svc)
-	srv.ReadHeaderTimeout, srv.IdleTimeout = time.Hour, time.Hour
-	s, err := svc.Open(t.Context(), session.Config{})
-	require.NoError(t, err)
-	defer s.Close(nil)
-	_, err = svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: "192.0.2.1"})
-	require.NoError(t, err)
-	ln := newPipes()
-	done := make(chan error, 1)
-	go func() { done <- srv.ServeTLS(m.store.Guard(ln), "", "") }()
-	defer func() { srv.Close(); <-done }()
-	raw, err := ln.dial()
-	require.NoError(t, err)
-	idle := tls.Client(raw, strangerTLS(nil))
-	require.NoError(t, idle.Handshake())
-	require.NoError(t, idle.SetDeadline(time.Now().Add(time.Minute)))
-	_, err = idle.Read(make([]byte, 1))
-	require.Error(t, err)
-	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, "micro01")
+		require.NoError(t, m.store.Bootstrap(t.Context(), "192.0.2.1:9443"))
+		cfg := older()
+		cfg.Store, cfg.Limits.HandshakeLife = m.store, 300*time.Millisecond
+		svc, err := trust.NewService(cfg)
+		require.NoError(t, err)
+		srv := newServer(t, svc)
+		srv.ReadHeaderTimeout, srv.IdleTimeout = time.Hour, time.Hour
+		s, err := svc.Open(t.Context(), session.Config{})
+		require.NoError(t, err)
+		defer s.Close(nil)
+		_, err = svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: "192.0.2.1"})
+		require.NoError(t, err)
+		ln := newPipes()
+		done := make(chan error, 1)
+		go func() { done <- srv.ServeTLS(m.store.Guard(ln), "", "") }()
+		defer func() { srv.Close(); <-done }()
+		raw, err := ln.dial()
+		require.NoError(t, err)
+		idle := tls.Client(raw, strangerTLS(nil))
+		require.NoError(t, idle.Handshake())
+		require.NoError(t, idle.SetDeadline(time.Now().Add(time.Minute)))
+		_, err = idle.Read(make([]byte, 1))
+		require.Error(t, err)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	})
 }
 
 // TestGuestsStayWithinTheLimit: somebody of the largest neighbourhood goes for the newcomer.
