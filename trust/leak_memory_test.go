@@ -59,6 +59,9 @@ func lateKinds() []lateKind {
 // TestTimeLeavesNothingBehind: what joins, good and bad, in both formats, leave is gone when time has passed: goroutines, connections,
 // timers, and what a service remembers of them. MICROTRUST_LEAKS says how many joins there are, about.
 func TestTimeLeavesNothingBehind(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	rounds := 1
 	if n, err := strconv.Atoi(os.Getenv("MICROTRUST_LEAKS")); err == nil {
 		rounds = max(n/50, 1)

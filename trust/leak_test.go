@@ -140,6 +140,9 @@ func newLeaks(t *testing.T, ln net.Listener, connect func(context.Context, strin
 // TestNothingIsLeftBehind: joins, good and bad, by machines that come again and again, in one session after the other, on a service
 // that does not run. MICROTRUST_LEAKS says how many joins; each may leave 128 bytes, beside a MiB that comes and goes.
 func TestNothingIsLeftBehind(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	joins := 330
 	if n, err := strconv.Atoi(os.Getenv("MICROTRUST_LEAKS")); err == nil {
@@ -324,6 +327,9 @@ func TestShutdownInTheMiddleOfAPoll(t *testing.T) {
 
 // TestServiceWithoutRun: a service that serves nobody, and whose session ends with its context, leaves nothing behind.
 func TestServiceWithoutRun(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	m := light(t, "micro01", certstore.NewMemoryBackend())
 	svc, err := trust.NewService(trust.Config{Store: m.store})

@@ -18,6 +18,9 @@ import (
 
 // TestRunLeavesNothingBehind: workers end with the membership of whom they serve, with this machine's own, and with Run.
 func TestRunLeavesNothingBehind(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	ignore := goleak.IgnoreCurrent()
 	t.Run("members", func(t *testing.T) {
 		m := cluster(t, 4)
