@@ -11,7 +11,7 @@ import (
 const MaxDepth = 16
 
 // MaxTexts is how many elements an array of bytes in base64 may have: each takes far more memory than its two quotation marks.
-const MaxTexts = 1000
+const MaxTexts = 4096
 
 // DecodeJSON decodes the one JSON value in data into v, a non-nil pointer, and is stricter than encoding/json:
 //
