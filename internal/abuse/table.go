@@ -14,7 +14,7 @@ const (
 	aimTime   = 2 * time.Second // for 99 of 100 honest joins
 	aimMemory = 64 << 20        // under strangers
 
-	aimMemoryMember = 80 << 20  // a member may send a body of 8 MiB, which is there twice while it is decoded
+	aimMemoryMember = 96 << 20  // a member may send a body of 8 MiB, which is there twice while it is decoded
 	aimMemoryArgon2 = 160 << 20 // a derivation takes 64 MiB
 )
 
