@@ -196,19 +196,25 @@ func TestGuardThatWasReplaced(t *testing.T) {
 	require.NoError(t, err)
 	srv.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) })
 
-	ln := newPipes()
-	done := make(chan error, 1)
-	go func() { done <- srv.ServeTLS(m.store.Guard(ln), "", "") }()
-	defer func() { srv.Close(); <-done }()
-	raw, err := ln.dial()
-	require.NoError(t, err)
-	late := tls.Client(raw, strangerTLS(nil))
+	late := guestOf(t, srv, m.store)
 	if err = late.Handshake(); err == nil { // TLS 1.3: the client hears of the refusal later
 		go late.Write([]byte("GET / HTTP/1.1\r\nHost: micro01\r\n\r\n")) // a guest who says nothing would be cut off as well
 		_, err = late.Read(make([]byte, 1))
 	}
 	require.Error(t, err)
 	require.Zero(t, reached.Load())
+}
+
+// guestOf serves in memory until the test ends, and connects without a certificate; the handshake is the caller's.
+func guestOf(t *testing.T, srv *http.Server, store *certstore.Store) *tls.Conn {
+	t.Helper()
+	ln := newPipes()
+	done := make(chan error, 1)
+	go func() { done <- srv.ServeTLS(store.Guard(ln), "", "") }()
+	t.Cleanup(func() { srv.Close(); <-done })
+	raw, err := ln.dial()
+	require.NoError(t, err)
+	return tls.Client(raw, strangerTLS(nil))
 }
 
 // TestGuardNeedsTheLeash: over a listener that Store.Guard did not wrap, nothing bounds strangers, and none gets in.
@@ -374,13 +380,7 @@ func TestGuardEndsIdleGuests(t *testing.T) {
 		defer s.Close(nil)
 		_, err = svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: "192.0.2.1"})
 		require.NoError(t, err)
-		ln := newPipes()
-		done := make(chan error, 1)
-		go func() { done <- srv.ServeTLS(m.store.Guard(ln), "", "") }()
-		defer func() { srv.Close(); <-done }()
-		raw, err := ln.dial()
-		require.NoError(t, err)
-		idle := tls.Client(raw, strangerTLS(nil))
+		idle := guestOf(t, srv, m.store)
 		require.NoError(t, idle.Handshake())
 		require.NoError(t, idle.SetDeadline(time.Now().Add(time.Minute)))
 		_, err = idle.Read(make([]byte, 1))
