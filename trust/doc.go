@@ -53,7 +53,7 @@
 // initiator.go hello and join, result.go everything after the approval, drain.go the wait for those who are owed it.
 // handshake.go and handshakes.go are what it remembers meanwhile. messages.go has the bodies, errors.go every error.
 // security.go tells the security log and the metrics what happened, security_members.go what members did,
-// security_joiner.go what a joiner saw. invite.go makes invitations, book.go keeps them, invited.go lets in who proves
+// security_joiner.go what a joiner saw, follow.go what came of a session. invite.go makes invitations, book.go keeps them, invited.go lets in who proves
 // one.
 //
 // MicroCloud-1.0, an older format, is spoken where Config.MicroCloud says so: guard.go stands before every handler and

@@ -16,25 +16,26 @@ import (
 // pushed to every member at once, and now and then a random member is asked for what it has. A member that is dead or
 // slow delays no other, and is called less and less often. Run also finishes a rotation that was under way, renews this
 // machine's certificate before it expires, and logs when this machine was removed or has lost contact with most of the
-// cluster. Run one at a time.
+// cluster. When it returns, the security log has what came of the store and of the sessions that have closed, or whose context
+// has ended. Run one at a time.
 func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	d := &distributor{service: s, ctx: ctx, workers: map[string]*worker{}}
-	defer d.running.Wait()
-	defer cancel()
-	d.running.Go(d.meetOthers)
-	renewal := &renewal{service: s, warned: map[certstore.Fingerprint]time.Time{}}
-	d.running.Go(func() { renewal.run(ctx) })
 	s.emit(events.Startup, "service started")
 	defer func() {
+		cancel()
+		d.running.Wait()
+		s.followers.wait()
+		s.tellNews()
 		s.emit(events.Shutdown, "service stopped")
 		s.events.Flush()
 	}()
+	d.running.Go(d.meetOthers)
+	renewal := &renewal{service: s, warned: map[certstore.Fingerprint]time.Time{}}
+	d.running.Go(func() { renewal.run(ctx) })
 	for snapshot := range s.store.Watch(ctx) {
-		now := s.replica.now()
 		d.follow(snapshot) // before anything is logged, for which a handler may take its time
-		s.tellChanges(s.told, now)
-		s.told = now
+		s.tellNews()
 	}
 	return context.Cause(ctx)
 }

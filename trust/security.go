@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -145,25 +144,6 @@ func (s *Service) sessionOpened(open *session.Session) {
 	about := []events.Field{events.Session(open.ID()), events.Role(roleInitiator), events.Until(open.Deadline())}
 	s.emit(events.SessionCreated, "trust session opened", append(about, events.Count(int64(open.MaxJoiners())))...)
 	s.emit(events.TokenCreated, "passphrase made", about...)
-}
-
-// followSession tells what comes of a session until it closes.
-func (s *Service) followSession(open *session.Session) {
-	for ev := range open.Events(context.Background()) {
-		if ev.Kind == session.EventDenied {
-			s.unfit(ev.Joiner.Cause, append(aboutOffer(ev.Joiner.Offer), events.Session(open.ID()))...)
-		}
-		if ev.Kind == session.EventClosed {
-			break
-		}
-	}
-	about := []events.Field{events.Session(open.ID()), events.Role(roleInitiator), events.Cause(open.Cause())}
-	s.emit(events.SessionExpired, "trust session closed", append(about, events.Count(open.WrongProofs()))...)
-	if errors.Is(open.Cause(), session.ErrStopped) {
-		s.emit(events.TokenRevoked, "passphrase taken back", about...)
-	} else {
-		s.emit(events.TokenDelete, "passphrase dropped", about...)
-	}
 }
 
 // conclude keeps the outcome that ends a join, and counts the join when it is the first.

@@ -11,6 +11,13 @@ import (
 	"github.com/microtrust/microtrust/metrics"
 )
 
+// tellNews tells what changed since the last time. It is Run's own.
+func (s *Service) tellNews() {
+	now := s.replica.now()
+	s.tellChanges(s.told, now)
+	s.told = now
+}
+
 // tellChanges tells who became a member, or is none any more, between two sets. What this machine did itself was told when it
 // did it, except for a removal and the founding of a cluster, which are calls of the store.
 func (s *Service) tellChanges(then, here *ledger) {

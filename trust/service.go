@@ -96,6 +96,8 @@ type Service struct {
 	guests   *ratelimit.Table[*certstore.Guest, guest]
 	couriers couriers
 
+	followers followers
+
 	mu          sync.Mutex
 	current     *session.Session // the newest one; served until its grace period is over
 	switching   bool             // no session may be opened: the certificate that joiners see is about to change
@@ -194,7 +196,7 @@ func (s *Service) Open(ctx context.Context, cfg session.Config) (*session.Sessio
 		return nil, err
 	}
 	s.sessionOpened(opened)
-	go s.follow(ctx, opened, s.attempts.Name(opened.Passphrase().Secret().Tag))
+	s.follow(ctx, opened)
 	return opened, nil
 }
 
@@ -218,13 +220,6 @@ func (s *Service) newSession(cfg session.Config) (*session.Session, error) {
 	}
 	s.current = opened
 	return opened, nil
-}
-
-// follow ends the session with its context, and says in the log how it ended.
-func (s *Service) follow(ctx context.Context, opened *session.Session, attempts [32]byte) {
-	defer context.AfterFunc(ctx, func() { opened.Close(&session.StoppedError{Reason: "the initiator shut down"}) })()
-	s.followSession(opened)
-	s.attempts.Retire(attempts)
 }
 
 // ended forgets the secrets of a session that has ended: the keys a while later, since a joiner whose last reply was lost asks for it
