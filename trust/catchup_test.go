@@ -52,23 +52,17 @@ func found(t *testing.T, machines []*machine) {
 	same(t, machines...)
 }
 
-// down ends the machine's daemon, so that nobody can reach it; up starts it anew at the same address.
-func (m *machine) down() { m.srv.Close() }
-
 // end ends the daemon with all that it does of itself.
 func (m *machine) end() {
 	m.stop()
 	m.down()
 }
 
+// up starts the machine's daemon anew, after down.
 func (m *machine) up(cfg trust.Config) {
 	m.t.Helper()
-	var ln net.Listener
-	require.Eventually(m.t, func() (ok bool) {
-		var err error
-		ln, err = net.Listen("tcp", m.addr)
-		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	ln, err := net.Listen("tcp", m.addr)
+	require.NoError(m.t, err)
 	m.serveOn(ln, cfg, nil)
 }
 

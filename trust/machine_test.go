@@ -14,6 +14,7 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
 	"github.com/microtrust/microtrust/internal/contain"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,7 @@ type machine struct {
 	srv   *http.Server
 	addr  string
 	stop  func() // ends run
+	down  func() // ends the daemon, so that nobody can reach it; up starts it anew at the same address
 
 	derives bool                           // every key of the older format anew
 	states  func(net.Conn, http.ConnState) // the daemon's own ConnState
@@ -45,10 +47,11 @@ func newMachine(t testing.TB, name string) *machine {
 	return m
 }
 
-// serve starts the machine's daemon: an http.Server with a handler of its own and the service attached.
+// serve starts the machine's daemon: an http.Server with a handler of its own and the service attached. Its address stays its own
+// while it is down, and nobody else's test listens there meanwhile.
 func (m *machine) serve(cfg trust.Config) *machine {
 	m.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", lantest.FreeAddress(m.t))
 	require.NoError(m.t, err)
 	return m.serveOn(ln, cfg, nil)
 }
@@ -75,10 +78,11 @@ func (m *machine) serveOn(ln net.Listener, cfg trust.Config, mux *http.ServeMux)
 	m.srv, m.addr = srv, ln.Addr().String() // of the machine as it is now; it may get others
 	done := make(chan error, 1)
 	go func() { done <- srv.ServeTLS(guarded, "", "") }()
-	m.t.Cleanup(func() {
+	m.down = sync.OnceFunc(func() {
 		srv.Close()
-		require.ErrorIs(m.t, <-done, http.ErrServerClosed)
+		require.ErrorIs(m.t, <-done, http.ErrServerClosed) // now its address is free, also if it had hardly begun to serve
 	})
+	m.t.Cleanup(m.down)
 	return m
 }
 
