@@ -339,29 +339,36 @@ func TestGuardLeash(t *testing.T) {
 	require.Zero(t, s.WrongProofs())
 }
 
-// TestGuardEndsSlowGuests: who sends nothing, and who sends a body drop by drop.
+// TestGuardEndsSlowGuests: who sends nothing, who sends half a header, and who sends a body drop by drop.
 func TestGuardEndsSlowGuests(t *testing.T) {
-	cfg := older()
-	cfg.Limits = trust.Limits{RequestTime: 300 * time.Millisecond, HandshakeLife: time.Second}
-	first, s, _ := olderFounder(t, cfg, session.Config{})
-	header := olderKey().Sign(nil)
-	idle, err := dialRaw(t, first.addr, strangerTLS(nil))
-	require.NoError(t, err)
-	half, err := dialRaw(t, first.addr, strangerTLS(nil))
-	require.NoError(t, err)
-	_, err = io.WriteString(half.conn, "GET /core/1.0 HT")
-	require.NoError(t, err)
-	slow, err := dialRaw(t, first.addr, strangerTLS(nil))
-	require.NoError(t, err)
-	_, err = io.WriteString(slow.conn, "POST /1.0/session/join HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nAuthorization: "+header+"\r\n\r\n{")
-	require.NoError(t, err)
-	resp, err := http.ReadResponse(slow.in, nil)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
-	for _, c := range []*rawConn{idle, half, slow} {
-		_, _ = io.Copy(io.Discard, c.in) // returns when the other side has closed
-	}
-	require.Zero(t, s.WrongProofs(), "a body that did not arrive is no proof")
+	synctest.Test(t, func(t *testing.T) {
+		cfg, ln := older(), newPipes()
+		cfg.Limits = trust.Limits{RequestTime: 300 * time.Millisecond, HandshakeLife: time.Second}
+		first := newMachine(t, "micro01").serveOn(ln, cfg, nil)
+		require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+		s := first.openAsking(session.Config{})
+		openOlder(t, first, s)
+		says := func(text string) *tls.Conn {
+			raw, err := ln.dial()
+			require.NoError(t, err)
+			conn := tls.Client(raw, strangerTLS(nil))
+			t.Cleanup(func() { conn.Close() })
+			require.NoError(t, conn.Handshake())
+			_, err = io.WriteString(conn, text)
+			require.NoError(t, err)
+			return conn
+		}
+		idle, half := says(""), says("GET /core/1.0 HT")
+		slow := says("POST /1.0/session/join HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nAuthorization: " + olderKey().Sign(nil) + "\r\n\r\n{")
+		in := bufio.NewReader(slow)
+		resp, err := http.ReadResponse(in, nil)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+		for _, rest := range []io.Reader{idle, half, in} {
+			_, _ = io.Copy(io.Discard, rest) // returns when the other side has closed
+		}
+		require.Zero(t, s.WrongProofs(), "a body that did not arrive is no proof")
+	})
 }
 
 // TestGuardEndsIdleGuests: also on a server whose own deadlines are long.
