@@ -82,7 +82,7 @@ func (s *Service) enterInvited(id invitation.ID, hs *handshake) (*session.Sessio
 		},
 		Admitted: s.admitted,
 		Removed:  s.removed,
-		Ended:    s.ended,
+		Ended:    s.forgetLater,
 	})
 	if err != nil {
 		return nil, err

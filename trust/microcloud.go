@@ -126,14 +126,11 @@ func (s *Service) newMicroCloud(open *session.Session, cfg MicroCloudConfig) (*M
 	}, nil
 }
 
-// follow has the passphrase counted as one that nothing accepts when the session has closed.
+// follow has the passphrase counted as one that nothing accepts when the session has closed, and lets go of it in the end.
 func (m *MicroCloud) follow(attempts [32]byte) {
 	<-m.open.Done()
 	m.service.attempts.Retire(attempts)
-}
-
-// forget lets go of the passphrase.
-func (m *MicroCloud) forget() {
+	<-m.open.Ended()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.pass = func() microcloudSecret { return microcloudSecret{} }
@@ -166,6 +163,9 @@ func (m *MicroCloud) takes() bool {
 }
 
 func (m *MicroCloud) secret() microcloudSecret {
+	if !takesProofs(m.open) {
+		return microcloudSecret{} // already, wherever follow is
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.pass()

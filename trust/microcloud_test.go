@@ -2,11 +2,14 @@ package trust_test
 
 import (
 	"net/http"
+	"runtime"
 	"testing"
+	"testing/synctest"
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 	"github.com/microtrust/microtrust/session"
+	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,4 +46,47 @@ func TestMicroCloudJoin(t *testing.T) {
 	require.Equal(t, map[string]session.State{"micro02": session.StateJoined}, states(s))
 	_, ok := first.store.Snapshot().ByCertificate(j.id.Certificate().Raw)
 	require.True(t, ok)
+}
+
+// TestMicroCloudForgetsItsPassphrase: once its session has ended nobody has a passphrase of the older format any more, neither that of the
+// way in that was open, nor that of one that was closed before it.
+func TestMicroCloudForgetsItsPassphrase(t *testing.T) {
+	first, s, closed := olderFounder(t, older(), session.Config{})
+	closed.Close()
+	open, err := first.svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: first.addr})
+	require.NoError(t, err)
+	for _, m := range []*trust.MicroCloud{closed, open} {
+		require.False(t, m.Passphrase().IsZero(), "while the session is open")
+	}
+	s.Close(nil)
+	<-s.Ended()
+	for _, m := range []*trust.MicroCloud{closed, open} {
+		require.True(t, m.Passphrase().IsZero())
+	}
+}
+
+// TestMicroCloudPassphrasesAreGone: nothing in the process holds them then.
+func TestMicroCloudPassphrasesAreGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		afterwards(t)
+		first := light(t, "micro01", certstore.NewMemoryBackend()).serveOn(newPipes(), older(), nil)
+		require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+		s := first.openAsking(session.Config{})
+		var kept []*trust.MicroCloud
+		var secrets []needle
+		for range 2 {
+			m, err := first.svc.OpenMicroCloud(s, trust.MicroCloudConfig{Address: first.addr})
+			require.NoError(t, err)
+			m.Close() // so that there can be another one
+			kept, secrets = append(kept, m), append(secrets, disguised(m.Passphrase().Reveal()))
+		}
+		s.Close(nil)
+		<-s.Ended()
+		synctest.Wait()
+		for _, secret := range secrets {
+			found, _ := onHeap(t, secret)
+			require.Zero(t, found)
+		}
+		runtime.KeepAlive(kept)
+	})
 }

@@ -210,7 +210,7 @@ func (s *Service) newSession(cfg session.Config) (*session.Session, error) {
 		return nil, ErrRotating
 	}
 	opened, err := session.New(cfg, session.Hooks{
-		Admit: s.admit, Admitted: s.admitted, Removed: s.removed, NameHolder: s.nameHolder, Ended: s.ended,
+		Admit: s.admit, Admitted: s.admitted, Removed: s.removed, NameHolder: s.nameHolder, Ended: s.forgetLater,
 	})
 	if err != nil {
 		return nil, err
@@ -222,18 +222,8 @@ func (s *Service) newSession(cfg session.Config) (*session.Session, error) {
 	return opened, nil
 }
 
-// ended forgets the secrets of a session that has ended: the keys a while later, since a joiner whose last reply was lost asks for it
-// again, and those of a joiner that has not heard how it ended when it cannot ask any more.
-func (s *Service) ended(over *session.Session) {
-	s.mu.Lock()
-	older := s.mcInitiator
-	s.mu.Unlock()
-	if older != nil && !takesProofs(older.open) {
-		older.forget()
-	}
-	s.forgetLater(over)
-}
-
+// forgetLater forgets the keys of a session that has ended: a while later, since a joiner whose last reply was lost asks for it again,
+// and those of a joiner that has not heard how it ended when it cannot ask any more.
 func (s *Service) forgetLater(over *session.Session) {
 	memory := max(2*reconnectPatience, s.limits.HandshakeLife)
 	time.AfterFunc(memory, func() {
