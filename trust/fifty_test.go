@@ -2,7 +2,9 @@ package trust_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,53 +61,53 @@ func TestFiftyWithAThirdDead(t *testing.T) {
 	require.NoError(t, remover.svc.Standing(), "two thirds are a majority")
 }
 
+// TestStatusAndStanding runs in time that is not real, for contact that is not renewed is soon over.
 func TestStatusAndStanding(t *testing.T) {
-	m := cluster(t, 3)
-	first := m[0]
-	for _, st := range first.svc.Status() {
-		require.Equal(t, trust.MemberUnknown, st.State)
-		require.True(t, st.LastSeen.IsZero())
-	}
-	for _, o := range m {
-		o.run()
-	}
-	states := func() (out []trust.MemberState) {
-		for _, st := range first.svc.Status() {
-			out = append(out, st.State)
+	inBubble(t, func(t *testing.T, n *lan) {
+		m := make([]*machine, 3)
+		for i := range m {
+			m[i] = newMachine(t, fmt.Sprintf("micro%02d", i+1)).serveOn(n.listen(fmt.Sprintf("10.0.0.%d:9443", i+1)), brisk, nil)
+			m[i].store.DialWith(n.dial)
 		}
-		return out
-	}
-	reach := func(want ...trust.MemberState) {
-		t.Helper()
-		require.Eventually(t, func() bool {
-			got := states()
-			for i := range want {
-				if got[i] != want[i] {
-					return false
+		found(t, m)
+		first := m[0]
+		for _, st := range first.svc.Status() {
+			require.Equal(t, trust.MemberUnknown, st.State)
+			require.True(t, st.LastSeen.IsZero())
+		}
+		for _, o := range m {
+			o.run()
+		}
+		reach := func(want ...trust.MemberState) {
+			t.Helper()
+			require.Eventually(t, func() bool {
+				var got []trust.MemberState
+				for _, st := range first.svc.Status() {
+					got = append(got, st.State)
 				}
-			}
-			return len(got) == len(want)
-		}, 30*time.Second, 5*time.Millisecond)
-	}
-	reach(trust.MemberInStep, trust.MemberInStep)
-	require.NoError(t, first.svc.Standing())
+				return slices.Equal(got, want)
+			}, 30*time.Second, 5*time.Millisecond)
+		}
+		reach(trust.MemberInStep, trust.MemberInStep)
+		require.NoError(t, first.svc.Standing())
 
-	m[1].end()
-	reach(trust.MemberUnreachable, trust.MemberInStep)
-	require.NoError(t, first.svc.Standing(), "two of three are a majority")
-	require.Error(t, first.svc.Status()[0].Err)
-	m[2].end()
-	reach(trust.MemberUnreachable, trust.MemberUnreachable)
-	require.ErrorIs(t, first.svc.Standing(), trust.ErrNoMajority)
-	require.False(t, first.svc.Status()[0].LastSeen.IsZero())
+		m[1].end()
+		reach(trust.MemberUnreachable, trust.MemberInStep)
+		require.NoError(t, first.svc.Standing(), "two of three are a majority")
+		require.Error(t, first.svc.Status()[0].Err)
+		m[2].end()
+		reach(trust.MemberUnreachable, trust.MemberUnreachable)
+		require.ErrorIs(t, first.svc.Standing(), trust.ErrNoMajority)
+		require.False(t, first.svc.Status()[0].LastSeen.IsZero())
 
-	m[1].up(brisk)
-	m[1].run()
-	reach(trust.MemberInStep, trust.MemberUnreachable)
-	require.NoError(t, first.svc.Standing())
+		m[1].serveOn(n.listen(m[1].addr), brisk, nil).run()
+		reach(trust.MemberInStep, trust.MemberUnreachable)
+		require.NoError(t, first.svc.Standing())
 
-	_, err := first.store.Remove(t.Context(), certstore.RemoveRequest{Key: m[2].store.Identity().KeyID(), Keep: certstore.KeepKnown})
-	require.NoError(t, err)
-	require.Len(t, first.svc.Status(), 1)
-	require.ErrorIs(t, newMachine(t, "guest").serve(brisk).svc.Standing(), trust.ErrNoCluster)
+		_, err := first.store.Remove(t.Context(), certstore.RemoveRequest{Key: m[2].store.Identity().KeyID(), Keep: certstore.KeepKnown})
+		require.NoError(t, err)
+		require.Len(t, first.svc.Status(), 1)
+		guest := newMachine(t, "guest").serveOn(n.listen("10.0.0.4:9443"), brisk, nil)
+		require.ErrorIs(t, guest.svc.Standing(), trust.ErrNoCluster)
+	})
 }
