@@ -107,7 +107,7 @@ func (c *contacts) rest(name string) time.Duration {
 
 // restAfter grows from the pace of exchanges to maxRest times that.
 func restAfter(pace time.Duration, failures int) time.Duration {
-	return min(maxRest*pace, pace<<min(failures-1, 10))
+	return pace * time.Duration(min(maxRest, 1<<min(failures-1, 10))) // in paces, or a long pace would overflow before it is capped
 }
 
 // retain forgets all names but those of the members given.
