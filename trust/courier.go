@@ -133,54 +133,50 @@ func (c *courier) letGo() net.Conn {
 
 // confirm brings this machine's own intent until the joiner has taken it, or there is nobody to bring it to any more.
 func (c *courier) confirm() {
-	open, log := c.from.open, c.from.service.log
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
-	go func() { // a joiner that is busy for ever is given up as well
-		select {
-		case <-open.Ended():
-			cancel()
-		case <-ctx.Done():
-		}
+	go func() { // ends what is under way as well, be the joiner busy for ever
+		defer cancel()
+		c.settle(ctx)
 	}()
-	for retry := 0; ; retry++ {
-		changed := open.Changed(c.id)
-		if j, known := open.Lookup(c.id); !known || j.State != session.StateAdmitted || j.Away || !takesProofs(open) {
-			return
-		}
+	for retry := 0; ctx.Err() == nil && c.owed(); retry++ {
 		goesOn, err := c.confirmOnce(ctx)
 		var refused *microcloudwire.ReplyError
 		switch {
 		case err == nil && goesOn:
-			c.settle()
+			<-ctx.Done()
 			return
 		case err == nil, errors.As(err, &refused) && refused.Text == microcloudwire.TextDuplicate: // it took an earlier one
-			if err := open.Confirm(c.id); err == nil {
-				log.Info("member joined", "protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint())
+			if err := c.from.open.Confirm(c.id); err == nil {
+				c.from.service.log.Info("member joined", "protocol", c.offer.Protocol, "fingerprint", c.offer.Fingerprint())
 			}
 			return
-		case retry == 0:
-			log.Warn("an admitted joiner has not taken its confirmation yet", "name", c.offer.Intent.Name, "address", c.address, "error", err)
+		case retry == 0 && ctx.Err() == nil:
+			c.from.service.log.Warn("an admitted joiner has not taken its confirmation yet", "name", c.offer.Intent.Name, "address", c.address, "error", err)
 		}
-		select {
-		case <-time.After(jitter(backOff(retry))):
-		case <-changed:
-		case <-open.Ended():
-		}
+		_ = pause(ctx, backOff(retry))
 	}
 }
 
-// settle waits until a joiner that goes on to get the member set has it, which it shows by calling as a member, or has left.
-func (c *courier) settle() {
+// owed reports whether the joiner is admitted, has not left, and has not confirmed that it knows.
+func (c *courier) owed() bool {
+	j, known := c.from.open.Lookup(c.id)
+	return known && j.State == session.StateAdmitted && !j.Away && takesProofs(c.from.open)
+}
+
+// settle waits until nothing is owed to the joiner any more: it has confirmed, shows that it has the member set by calling as a member, or
+// has left.
+func (c *courier) settle(ctx context.Context) {
 	open := c.from.open
-	for {
-		changed := open.Changed(c.id)
-		if j, known := open.Lookup(c.id); !known || j.State != session.StateAdmitted || j.Away || !takesProofs(open) {
+	for ctx.Err() == nil {
+		changed := open.Changed(c.id) // taken before looking, so that no change is missed
+		if !c.owed() {
 			return
 		}
 		select {
 		case <-changed:
 		case <-open.Ended():
+		case <-ctx.Done():
 		}
 	}
 }
