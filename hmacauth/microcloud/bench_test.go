@@ -82,21 +82,24 @@ func BenchmarkFlood(b *testing.B) {
 }
 
 // watchMemory looks at the memory that the process has from the operating system, every millisecond until the returned function is
-// called, which says how much it was at most.
+// called, and then once more. That one says how much it was at most.
 func watchMemory() func() uint64 {
 	done, most := make(chan struct{}), make(chan uint64)
 	go func() {
 		samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 		tick := time.NewTicker(time.Millisecond)
 		defer tick.Stop()
-		for peak := uint64(0); ; {
+		for peak, watching := uint64(0), true; ; {
 			select {
 			case <-done:
+				watching = false
+			case <-tick.C:
+			}
+			metrics.Read(samples)
+			peak = max(peak, samples[0].Value.Uint64()-samples[1].Value.Uint64())
+			if !watching {
 				most <- peak
 				return
-			case <-tick.C:
-				metrics.Read(samples)
-				peak = max(peak, samples[0].Value.Uint64()-samples[1].Value.Uint64())
 			}
 		}
 	}()

@@ -29,18 +29,28 @@ func (t *Turn) Done() {
 	<-t.deriver.admitted
 }
 
-// reclaim collects what a derivation leaves, and keeps it at hand for the next one: taking it from the operating system anew costs
-// more than deriving on some machines. What is free need not be in one piece of the size that is needed, though, so all of it is given back
-// once it is more than the places that are free can need.
+// reclaim collects what a derivation leaves, and keeps it at hand for the next one unless makeRoom would give it back at once: taking it
+// from the operating system anew costs more than deriving on some machines.
 func (d *Deriver) reclaim() {
+	if d.idle() == 0 {
+		debug.FreeOSMemory() // which collects as well
+		return
+	}
 	runtime.GC()
-	places := cap(d.running) - len(d.running) + 1
+}
+
+// makeRoom sees to it that a derivation which is about to begin does not come on top of free memory, which need not be in one piece of
+// the size that is needed: of what is free, as much stays as the places that nobody has could take besides.
+func (d *Deriver) makeRoom() {
 	free := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}}
 	metrics.Read(free)
-	if free[0].Value.Uint64() > uint64(places*DerivationMemory+DerivationMemory/4) {
+	if free[0].Value.Uint64() > uint64(d.idle()*DerivationMemory+DerivationMemory/4) {
 		debug.FreeOSMemory()
 	}
 }
+
+// idle returns how many places nobody has.
+func (d *Deriver) idle() int { return cap(d.running) - len(d.running) }
 
 // NewKey draws a salt of [SaltSize] bytes and derives a key to sign with, once for as many bodies as there are. The errors are
 // [ErrPassphrase], [ErrRandom], and [ErrBusy] for a turn that was used or has ended.
@@ -86,5 +96,6 @@ func (t *Turn) derive(p Passphrase, salt []byte) (*Key, error) {
 		return nil, ErrBusy
 	}
 	t.used = true
+	t.deriver.makeRoom()
 	return newKey(Version, salt, t.deriver.argon2id([]byte(p.text()), salt, argonTime, argonMemory, argonThreads, keySize)), nil
 }
