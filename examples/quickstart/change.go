@@ -72,8 +72,8 @@ func (c *cluster) proveRemoval(ctx context.Context, found *result) error {
 		if err := c.awaitRemoval(ctx, d, last); err != nil {
 			return err
 		}
-		served := d.served.Load()
-		if err := open[i].ask(); err == nil || d.served.Load() != served {
+		served := d.served.from(last.store.Identity())
+		if err := open[i].ask(); err == nil || d.served.from(last.store.Identity()) != served {
 			return fmt.Errorf("%s still answers %s on an open connection", d.name, last.name)
 		}
 		if err := c.refuses(ctx, d, last.store.Identity(), "http/1.1", false); err != nil {

@@ -8,7 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -22,7 +22,7 @@ type daemon struct {
 	address string
 	store   *certstore.Store
 	service *trust.Service
-	served  *atomic.Int64 // requests that reached any handler of the daemon
+	served  *served // the requests that reached any handler of the daemon
 	stop    func() error
 }
 
@@ -31,7 +31,7 @@ const drainTime = 2 * time.Second
 
 // newDaemon starts a daemon on a free port. It is in no cluster yet and trusts nobody.
 func newDaemon(parent, name string) (*daemon, error) {
-	d := &daemon{name: name, dir: filepath.Join(parent, name), address: "127.0.0.1:0", served: new(atomic.Int64)}
+	d := &daemon{name: name, dir: filepath.Join(parent, name), address: "127.0.0.1:0", served: new(served)}
 	return d, d.start()
 }
 
@@ -97,9 +97,30 @@ func (d *daemon) serve(server *http.Server, listener net.Listener) (stop func() 
 // count counts what reaches the daemon's handlers.
 func (d *daemon) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.served.Add(1)
+		d.served.note(r)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// served counts requests by the certificate that was shown, since members call each other all the time.
+type served struct {
+	mu sync.Mutex
+	by map[certstore.Fingerprint]int
+}
+
+func (s *served) note(r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.by == nil {
+		s.by = map[certstore.Fingerprint]int{}
+	}
+	s.by[certstore.FingerprintOf(r.TLS.PeerCertificates[0])]++ // no TLS without one
+}
+
+func (s *served) from(id *certstore.Identity) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.by[id.Fingerprint()]
 }
 
 // greet is the daemon's own endpoint: it tells a member who is talking to whom.

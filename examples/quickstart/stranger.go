@@ -42,10 +42,10 @@ func (c *cluster) tryStranger(ctx context.Context, when string, open bool) error
 // refuses checks that the daemon refuses this identity: in TLS, or, where the join protocol is open, with a status. No handler
 // of the daemon may have seen anything of it.
 func (c *cluster) refuses(ctx context.Context, d *daemon, id *certstore.Identity, protocol string, open bool) error {
-	served := d.served.Load()
+	served := d.served.from(id)
 	status, err := knock(ctx, id, d.address, protocol)
 	switch {
-	case d.served.Load() != served:
+	case d.served.from(id) != served:
 		return errors.New("it reached a handler")
 	case open && (err != nil || status != http.StatusForbidden):
 		return fmt.Errorf("it was answered %d, %v", status, err)
