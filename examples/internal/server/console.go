@@ -65,8 +65,7 @@ func (c *console) run(ctx context.Context) error {
 			c.show(ev)
 		case line, ok := <-c.answers():
 			c.answer(ctx, typed{line, ok})
-		case <-ticks.C:
-			c.said = session.OfferID{}
+		case <-ticks.C: // another look at the clock, and at what could not be stored
 		case err := <-c.daemon.rotated:
 			if err != nil {
 				c.screen.Linef("The new key was not taken: %s", terminal.Explain(err))

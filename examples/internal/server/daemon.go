@@ -15,6 +15,7 @@ import (
 // daemon is a member that serves the others.
 type daemon struct {
 	store     *certstore.Store
+	before    *certstore.Snapshot // as the store was before anybody could call
 	service   *trust.Service
 	addresses []string     // that others are told
 	reached   string       // the first of them
@@ -61,6 +62,7 @@ func (d *daemon) serve(ctx context.Context, o options, seen observed) (err error
 	if err := d.publish(ctx, d.addresses, !o.noSession); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	d.before = d.store.Snapshot()
 	failed, rotated := make(chan error, 1), make(chan error, 1)
 	stop, err := serving.Start(d.store, d.service, listener, func(err error) { failed <- err })
 	if err != nil {

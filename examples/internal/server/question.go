@@ -26,7 +26,7 @@ type question struct {
 
 // ask shows the next offer and asks about it, if no question is open.
 func (c *console) ask() {
-	for c.asked == nil && c.said == (session.OfferID{}) && len(c.offers) > 0 && !c.mute {
+	for c.asked == nil && !c.unsaid() && len(c.offers) > 0 && !c.mute {
 		j, ok := c.session.Lookup(c.offers[0])
 		if !ok || j.State != session.StateOffered {
 			c.offers = c.offers[1:]
@@ -57,6 +57,16 @@ func (c *console) ask() {
 		}
 		c.repeat()
 	}
+}
+
+// unsaid reports whether the screen has yet to say what became of the offer that was decided last. Where nothing did, or the session has
+// forgotten it, no event tells.
+func (c *console) unsaid() bool {
+	if c.said == (session.OfferID{}) {
+		return false
+	}
+	j, ok := c.session.Lookup(c.said)
+	return ok && j.State != session.StateOffered
 }
 
 // repeat shows the open question, again or for the first time.

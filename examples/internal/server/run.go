@@ -53,7 +53,7 @@ func serve(ctx context.Context, o options, screen *terminal.Screen, input *termi
 		return err
 	}
 	defer d.stop()
-	c := &console{options: o, screen: screen, input: input, daemon: d, known: d.store.Snapshot()}
+	c := &console{options: o, screen: screen, input: input, daemon: d, known: d.before}
 	if o.noSession {
 		c.introduce()
 		c.serving("")
