@@ -1,7 +1,10 @@
 package events_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -174,6 +177,34 @@ func TestFlushAndSwitchLoseNothing(t *testing.T) {
 		log.Flush()
 		require.EqualValues(t, 10, total(records(), events.DirectReference))
 	}
+}
+
+// slowly is a writer that does something for each record first.
+type slowly struct {
+	io.Writer
+	wait func()
+}
+
+func (s slowly) Write(p []byte) (int, error) {
+	s.wait()
+	return s.Writer.Write(p)
+}
+
+// TestFlushWaitsForWhatIsBeingWritten: a program that ends just when a period is over loses nothing either.
+func TestFlushWaitsForWhatIsBeingWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		writer := slowly{&out, func() { time.Sleep(time.Second) }}
+		log := events.New(events.Config{Logger: slog.New(slog.NewJSONHandler(writer, nil))})
+		emitted := time.Now()
+		for range 3 {
+			log.Emit(events.LoginFail, "m")
+		}
+		time.Sleep(time.Until(emitted.Add(events.Period)))
+		synctest.Wait()
+		log.Flush()
+		require.Equal(t, 2, bytes.Count(out.Bytes(), []byte("\n")), "the first, and the sum of the others")
+	})
 }
 
 // TestIdleLogDoesNothing: an event that was not followed by another leaves no sum behind, and nothing runs.

@@ -84,8 +84,9 @@ func (l *Log) Switch(on bool) {
 	l.write(kind, text, nil)
 }
 
-// Flush writes the sums of what was not written, without waiting for the end of their period. For the end of a program.
-func (l *Log) Flush() { l.writeSums(l.tallies.take()) }
+// Flush writes the sums of what was not written, without waiting for the end of their period, and returns when the logger has them all.
+// For the end of a program.
+func (l *Log) Flush() { l.tallies.flush(l.writeSums) }
 
 // writeSums writes what was summed up.
 func (l *Log) writeSums(sums []sum) {

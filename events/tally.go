@@ -23,6 +23,8 @@ type tallies struct {
 	mu    sync.Mutex
 	kinds map[Kind]map[string]*tally // by text
 	timer *time.Timer                // nil while there is nothing
+
+	written <-chan struct{} // closed when the sums of all periods that are over are written; nil before the first
 }
 
 // tally is that of one kind and text: who causes one thing takes no room from another that has the same kind.
@@ -44,7 +46,7 @@ func (t *tallies) sumUp(k Kind, text string, from whence, write func([]sum)) boo
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.timer == nil {
-		t.timer = time.AfterFunc(Period, func() { write(t.take()) })
+		t.timer = time.AfterFunc(Period, func() { t.lapse(write) })
 		t.kinds = map[Kind]map[string]*tally{}
 	}
 	of := t.of(k, text)
@@ -81,10 +83,33 @@ func (t *tallies) of(k Kind, text string) *tally {
 	return texts[text]
 }
 
-// take returns the sums, in the order of the catalogue, and begins anew.
-func (t *tallies) take() []sum {
+// lapse writes the sums of a period that is over.
+func (t *tallies) lapse(write func([]sum)) {
+	written := make(chan struct{})
+	defer close(written)
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	sums, earlier := t.take(), t.written
+	t.written = written
+	t.mu.Unlock()
+	write(sums)
+	if earlier != nil {
+		<-earlier
+	}
+}
+
+// flush writes the sums as they are now, and returns when those of periods that are over are written too.
+func (t *tallies) flush(write func([]sum)) {
+	t.mu.Lock()
+	sums, earlier := t.take(), t.written
+	t.mu.Unlock()
+	write(sums)
+	if earlier != nil {
+		<-earlier
+	}
+}
+
+// take returns the sums, in the order of the catalogue, and begins anew. It needs t.mu.
+func (t *tallies) take() []sum {
 	if t.timer != nil {
 		t.timer.Stop()
 		t.timer = nil
