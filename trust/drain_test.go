@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
@@ -46,6 +47,45 @@ func TestDrain(t *testing.T) {
 	require.ErrorAs(t, <-joined, &stopped)
 	require.Equal(t, "closing time", stopped.Reason)
 	require.NoError(t, <-ended)
+}
+
+// leisurely is a listener on whose connections every write takes a second.
+type leisurely struct{ *pipes }
+
+func (l leisurely) Accept() (net.Conn, error) {
+	c, err := l.pipes.Accept()
+	return leisurelyConn{c}, err
+}
+
+type leisurelyConn struct{ net.Conn }
+
+func (c leisurelyConn) Write(p []byte) (int, error) {
+	time.Sleep(time.Second)
+	return c.Conn.Write(p)
+}
+
+// TestDrainOutlastsTheReply: a server that is closed right after Drain has sent what a joiner was owed, also where sending takes its time.
+func TestDrainOutlastsTheReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		defer time.Sleep(time.Minute) // farewells of TLS take their second as well
+		ln := newPipes()
+		first := light(t, "micro01", certstore.NewMemoryBackend()).serveOn(leisurely{ln}, trust.Config{}, nil)
+		require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+		s := first.openAsking(session.Config{})
+		cfg := light(t, "micro02", certstore.NewMemoryBackend()).joinConfig(s, first)
+		cfg.Dial = func(context.Context, string, string) (net.Conn, error) { return ln.dial() }
+		joined := make(chan error, 1)
+		go func() {
+			_, err := trust.Join(t.Context(), first.addr, cfg)
+			joined <- err
+		}()
+		offered(t, s)
+		time.Sleep(10 * time.Second) // until it asks for the result
+		s.Close(&session.StoppedError{Reason: "closing time"})
+		require.NoError(t, first.svc.Drain(t.Context()))
+		first.down()
+		require.ErrorIs(t, <-joined, session.ErrStopped)
+	})
 }
 
 // TestInitiatorNeverComesBack: a joiner that has proved itself looks for an initiator that vanished, but not for ever.

@@ -22,7 +22,7 @@ type handshake struct {
 	source netip.Addr
 	begun  time.Time
 	hello  [32]byte
-	heard  chan struct{} // closed when the joiner is told the outcome that ends its join
+	heard  chan struct{} // closed when the reply with the outcome that ends the join has gone out
 
 	session *session.Session // once proved, and the same from then on
 
@@ -167,11 +167,33 @@ func (h *handshake) setOffer(id session.OfferID) {
 func (h *handshake) conclude(o outcome) (first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if first = h.told == nil; first {
-		close(h.heard)
-	}
+	first = h.told == nil
 	h.told = &o
 	return first
+}
+
+// replied notes that a reply has gone out, or could not.
+func (h *handshake) replied() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.told == nil {
+		return
+	}
+	select {
+	case <-h.heard:
+	default:
+		close(h.heard)
+	}
+}
+
+// beingTold reports whether the reply with the outcome is on its way.
+func (h *handshake) beingTold() bool {
+	select {
+	case <-h.heard:
+		return false
+	default:
+		return h.concluded() != nil
+	}
 }
 
 func (h *handshake) concluded() *outcome {

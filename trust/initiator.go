@@ -198,6 +198,7 @@ func (s *Service) serveSigned(x *exchange, answer func(*Service, *exchange) (any
 	if !s.pass(x, signedGates()) {
 		return
 	}
+	defer x.hs.replied()
 	body := x.stored
 	if body == nil {
 		value, err := answer(s, x)
@@ -213,6 +214,7 @@ func (s *Service) serveSigned(x *exchange, answer func(*Service, *exchange) (any
 	mac := x.hs.proved().SignReply(x.request(), x.creds.MAC, hmacauth.Reply{Status: http.StatusOK, Body: body})
 	x.w.Header().Set("Authentication-Info", hmacauth.FormatAuthenticationInfo(mac))
 	writeReply(x.w, body)
+	_ = http.NewResponseController(x.w).Flush() // what comes after Drain may be the end of the server, which would not wait
 }
 
 func writeReply(w http.ResponseWriter, body []byte) {
