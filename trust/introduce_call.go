@@ -177,8 +177,13 @@ func strangers(err error) bool {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
-		return !op.Timeout() && (op.Op == "remote error" || op.Op == "read" || op.Op == "write") // the alert may be lost with the connection
+		return brokenOff(op)
 	}
 	const early = "http2: client conn could not be established" // all that net/http says when it has ended before the first request
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || err != nil && strings.HasSuffix(err.Error(), early)
+}
+
+// brokenOff reports whether the other end broke off a connection that it had begun to answer. Its alert may be lost with the connection.
+func brokenOff(op *net.OpError) bool {
+	return !op.Timeout() && (op.Op == "remote error" || op.Op == "read" || op.Op == "write")
 }

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,27 @@ import (
 )
 
 // TestWhichFailuresAreAboutWhoIsThere: whom it leads to is asked for an introduction, and who is not there is not.
+// TestSecondMemberIsAskedAgain: one that refuses this machine will know it in a moment, also when its alert is lost with the connection;
+// one that is not there, or is something else, is not waited for.
+func TestSecondMemberIsAskedAgain(t *testing.T) {
+	for _, row := range []struct {
+		err  error
+		want bool
+	}{
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, true},
+		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, true},
+		{&net.OpError{Op: "write", Err: syscall.EPIPE}, true},
+		{&url.Error{Op: "Post", Err: io.EOF}, true},
+		{&statusError{name: "micro02", status: 503}, true},
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, false},
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, false},
+		{tls.RecordHeaderError{Msg: "no TLS"}, false},
+		{fmt.Errorf("called: %w", certstore.ErrUnknownMember), false},
+	} {
+		require.Equal(t, row.want, worthAsking(row.err), "%v", row.err)
+	}
+}
+
 func TestWhichFailuresAreAboutWhoIsThere(t *testing.T) {
 	called := func(err error) error { return &url.Error{Op: "Post", URL: "https://micro01/trust/exchange", Err: err} }
 	op := func(name string, err error) error { return called(&net.OpError{Op: name, Net: "tcp", Err: err}) }

@@ -61,8 +61,8 @@ func ask(ctx context.Context, own *replica, log *slog.Logger, name string) strin
 // worthAsking reports whether the member is there but does not know this machine yet.
 func worthAsking(err error) bool {
 	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "remote error" {
-		return true
+	if errors.As(err, &op) {
+		return brokenOff(op)
 	}
-	return !errors.As(err, &op) && !errors.As(err, new(tls.RecordHeaderError)) && !errors.Is(err, certstore.ErrUnknownMember)
+	return !errors.As(err, new(tls.RecordHeaderError)) && !errors.Is(err, certstore.ErrUnknownMember)
 }
