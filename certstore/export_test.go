@@ -2,8 +2,10 @@ package certstore
 
 import (
 	"crypto/tls"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 )
 
 // What the tests outside the package need of its inside.
@@ -48,6 +50,20 @@ func RequireMember(current func() *Snapshot, next http.Handler) http.Handler {
 func PoolFor(transport http.RoundTripper, newest KeyID) (pool any, proved func(KeyID)) {
 	p := transport.(*memberTransport).poolFor(newest)
 	return p, p.proved
+}
+
+// Proved returns the keys that the connections have proved which a transport has for its next request.
+func Proved(transport http.RoundTripper) []KeyID {
+	t := transport.(*memberTransport)
+	t.mu.Lock()
+	pool := t.pool
+	t.mu.Unlock()
+	if pool == nil {
+		return nil
+	}
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	return slices.Collect(maps.Keys(pool.keys))
 }
 
 // NewTransportOf is NewTransport for an identity that changes.

@@ -81,16 +81,17 @@ func spread(t *testing.T, all []*served) {
 
 // caller sends one request after the other, and knows which keys the last one was between.
 type caller struct {
-	from, to string
-	mu       sync.Mutex
-	sent     int
-	failures []error
-	client   string // fingerprint that this side proved
-	server   string // that the other proved
+	from, to  string
+	transport http.RoundTripper
+	mu        sync.Mutex
+	sent      int
+	failures  []error
+	client    string // fingerprint that this side proved
+	server    string // that the other proved
 }
 
-func (c *caller) run(stop <-chan struct{}, transport http.RoundTripper) {
-	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
+func (c *caller) run(stop <-chan struct{}) {
+	client := &http.Client{Transport: c.transport, Timeout: 30 * time.Second}
 	defer client.CloseIdleConnections()
 	for {
 		select {
@@ -129,8 +130,12 @@ func (c *caller) count() int {
 	return c.sent
 }
 
-// proves reports whether the last request was between these two.
+// proves reports whether the last request was between these two, and none of the connections for the next one was made before: one
+// that waits in the pool may have proved a former key still.
 func (c *caller) proves(client, server *certstore.Store) bool {
+	if keys := certstore.Proved(c.transport); len(keys) != 1 || keys[0] != server.Identity().KeyID() {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.client == client.Identity().Fingerprint().String() && c.server == server.Identity().Fingerprint().String()
@@ -172,9 +177,9 @@ func TestRotationUnderTraffic(t *testing.T) {
 					}
 					transport := from.store.Transport(to.store.Identity().Name())
 					for range 2 { // they share connections
-						c := &caller{from: from.store.Identity().Name(), to: to.store.Identity().Name()}
+						c := &caller{from: from.store.Identity().Name(), to: to.store.Identity().Name(), transport: transport}
 						callers = append(callers, c)
-						running.Go(func() { c.run(stop, transport) })
+						running.Go(func() { c.run(stop) })
 					}
 				}
 			}
