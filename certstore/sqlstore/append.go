@@ -95,8 +95,9 @@ func (b *backend) fresh(ctx context.Context, tx *sql.Tx, batch certstore.Batch) 
 	}
 	var fresh []row
 	for _, statement := range batch.Statements {
-		r := row{id: statement.ID(), SignedBytes: certstore.SignedBytes{Body: statement.Body(), Signature: statement.Signature()}}
-		if v := (version{string(r.id[:]), string(r.Signature)}); !known[v] {
+		id := statement.ID()
+		r := row{id: id[:], SignedBytes: certstore.SignedBytes{Body: statement.Body(), Signature: statement.Signature()}}
+		if v := (version{string(r.id), string(r.Signature)}); !known[v] {
 			known[v] = true
 			fresh = append(fresh, r)
 		}
@@ -111,7 +112,7 @@ func (b *backend) insert(ctx context.Context, tx *sql.Tx, at position, rows []ro
 		some := rows[first:min(first+maxRows, len(rows))]
 		values := make([]any, 0, 5*len(some))
 		for i, r := range some {
-			values = append(values, at.revision, first+i, r.id[:], r.Body, r.Signature)
+			values = append(values, at.revision, first+i, r.id, r.Body, r.Signature)
 			sum.add(at.revision, r)
 		}
 		query := b.sql.insert + strings.TrimSuffix(strings.Repeat(places(5)+",", len(some)), ",")

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -11,16 +12,16 @@ import (
 
 // row is a statement as it is stored, not verified.
 type row struct {
-	id certstore.StatementID
+	id []byte // of any length
 	certstore.SignedBytes
 }
 
 // content is what the database holds after a position.
 type content struct {
-	cluster certstore.ClusterID
+	cluster []byte // of any length
 	rows    []row
 	at      position // what the head says
-	sum     string   // what the rows amount to
+	rowsAt  position // what the rows amount to
 }
 
 // Load returns everything, verified.
@@ -50,7 +51,7 @@ func (b *backend) Load(ctx context.Context) (batch certstore.Batch, err error) {
 
 // read returns what came after a position.
 func (b *backend) read(ctx context.Context, from position) (content, error) {
-	c := content{sum: from.sum}
+	c := content{rowsAt: from}
 	if err := b.ensure(ctx); err != nil {
 		return c, err
 	}
@@ -65,21 +66,19 @@ func (b *backend) read(ctx context.Context, from position) (content, error) {
 		headless = false
 		var version int64
 		var revision sql.NullInt64
-		var cluster, sum, id []byte
+		var sum []byte
 		var r row
-		if err := rows.Scan(&version, &c.at.revision, &cluster, &sum, &revision, &id, &r.Body, &r.Signature); err != nil {
+		if err := rows.Scan(&version, &c.at.revision, &c.cluster, &sum, &revision, &r.id, &r.Body, &r.Signature); err != nil {
 			return c, fmt.Errorf("%w: %s: %w", ErrCorrupt, b.sql.statements, err)
 		}
 		if version != b.schema() {
 			b.ready.Store(false)
 			return c, errStale
 		}
-		copy(c.cluster[:], cluster)
 		c.at.sum = string(sum)
 		if !revision.Valid { // nothing but the head
 			continue
 		}
-		copy(r.id[:], id)
 		batch.add(revision.Int64, r)
 		c.rows = append(c.rows, r)
 	}
@@ -89,35 +88,40 @@ func (b *backend) read(ctx context.Context, from position) (content, error) {
 	if headless {
 		return c, fmt.Errorf("%w: %s has no row", ErrCorrupt, b.sql.head)
 	}
-	c.sum = batch.end()
+	batch.end()
+	c.rowsAt = batch.at
 	return c, nil
 }
 
 // verify returns what c holds, if it is all that it should be.
 func (b *backend) verify(c content) (certstore.Batch, error) {
-	if c.sum != c.at.sum {
+	if c.rowsAt != c.at {
 		return certstore.Batch{}, fmt.Errorf("%w: the rows of %s are not those that %s sums up", ErrCorrupt, b.sql.statements, b.sql.head)
 	}
 	if len(c.rows) == 0 {
-		if c.at.revision == 0 && !c.cluster.IsZero() {
+		if c.at.revision == 0 && len(c.cluster) > 0 {
 			return certstore.Batch{}, fmt.Errorf("%w: %s names a cluster and no batch", ErrCorrupt, b.sql.head)
 		}
 		return certstore.Batch{}, nil
 	}
+	if len(c.cluster) != len(certstore.ClusterID{}) {
+		return certstore.Batch{}, fmt.Errorf("%w: the cluster in %s has %d bytes", ErrCorrupt, b.sql.head, len(c.cluster))
+	}
+	cluster := certstore.ClusterID(c.cluster)
 	raw := make([]certstore.SignedBytes, len(c.rows))
 	for i := range c.rows {
 		raw[i] = c.rows[i].SignedBytes
 	}
-	parsed, bad, err := certstore.ParseStatements(c.cluster, raw)
+	parsed, bad, err := certstore.ParseStatements(cluster, raw)
 	if err != nil {
 		return certstore.Batch{}, fmt.Errorf("%w: row %d of %s: %w", ErrCorrupt, bad+1, b.sql.statements, err)
 	}
 	for i, statement := range parsed {
-		if statement.ID() != c.rows[i].id {
+		if id := statement.ID(); !bytes.Equal(id[:], c.rows[i].id) {
 			return certstore.Batch{}, fmt.Errorf("%w: row %d of %s: another id", ErrCorrupt, i+1, b.sql.statements)
 		}
 	}
-	return certstore.Batch{Cluster: c.cluster, Statements: parsed}, nil
+	return certstore.Batch{Cluster: cluster, Statements: parsed}, nil
 }
 
 // batchSum computes the checksum in the head: for each batch the SHA-256 hash of the checksum before it and of ids and
@@ -136,7 +140,7 @@ func (s *batchSum) add(revision int64, r row) {
 		s.at.revision = revision
 	}
 	signature := sha256.Sum256(r.Signature)
-	s.text = append(append(s.text, r.id[:]...), signature[:]...)
+	s.text = append(append(s.text, r.id...), signature[:]...)
 }
 
 // end returns the checksum up to here.
@@ -150,10 +154,11 @@ func (s *batchSum) end() string {
 
 // salvage returns those rows of a damaged database that verify.
 func salvage(c content) certstore.Batch {
-	batch := certstore.Batch{Cluster: c.cluster}
+	var batch certstore.Batch
+	copy(batch.Cluster[:], c.cluster)
 	for _, r := range c.rows {
 		statement, err := certstore.ParseStatement(r.Body, r.Signature)
-		if err == nil && statement.Cluster() == c.cluster {
+		if err == nil && statement.Cluster() == batch.Cluster {
 			batch.Statements = append(batch.Statements, statement)
 		}
 	}

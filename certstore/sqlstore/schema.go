@@ -32,9 +32,10 @@ func newQueries(table string) queries {
 		version:   names.Replace(`SELECT version FROM {head} WHERE id = 1`),
 		migrate:   names.Replace(`UPDATE {head} SET version = version + 1 WHERE id = 1 AND version = ?`),
 		position:  names.Replace(`SELECT version, revision, sum FROM {head} WHERE id = 1`),
-		// One statement, so that it sees one state of the database without a transaction.
+		// One statement, so that it sees one state of the database without a transaction. Batches are numbered from 1: rows below
+		// that are never ours.
 		read: names.Replace(`SELECT h.version, h.revision, h.cluster, h.sum, s.revision, s.id, s.body, s.signature
-			FROM {head} h LEFT JOIN {statements} s ON s.revision > ? WHERE h.id = 1 ORDER BY s.revision, s.position`),
+			FROM {head} h LEFT JOIN {statements} s ON s.revision > ? OR s.revision < 1 WHERE h.id = 1 ORDER BY s.revision, s.position`),
 		next:       names.Replace(`UPDATE {head} SET revision = revision + 1 WHERE id = 1 AND version = ?`),
 		current:    names.Replace(`SELECT revision, cluster, sum FROM {head} WHERE id = 1`),
 		signatures: names.Replace(`SELECT id, signature FROM {statements} WHERE id IN `),

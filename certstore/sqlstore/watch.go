@@ -65,7 +65,7 @@ func (b *backend) news(ctx context.Context, at position) (certstore.Batch, posit
 		return certstore.Batch{}, at, err
 	}
 	c, err := b.read(ctx, at)
-	if err == nil && c.sum != c.at.sum { // not a continuation: an older or another copy was put back
+	if err == nil && c.rowsAt != c.at { // not a continuation: an older or another copy was put back
 		c, err = b.read(ctx, position{})
 	}
 	if err != nil {
