@@ -49,7 +49,7 @@ func TestDrain(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// leisurely is a listener on whose connections every write takes a second.
+// leisurely is a listener on whose connections every write takes a second. It is for bubbles alone.
 type leisurely struct{ *pipes }
 
 func (l leisurely) Accept() (net.Conn, error) {
@@ -60,7 +60,7 @@ func (l leisurely) Accept() (net.Conn, error) {
 type leisurelyConn struct{ net.Conn }
 
 func (c leisurelyConn) Write(p []byte) (int, error) {
-	time.Sleep(time.Second)
+	pass(time.Second)
 	return c.Conn.Write(p)
 }
 
