@@ -1,8 +1,10 @@
 package client_test
 
 import (
+	"context"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -58,22 +60,26 @@ func TestAddressesInOrder(t *testing.T) {
 
 // TestOneOfSeveralServersThatHangs: it takes the connection and says nothing, and the next one is tried.
 func TestOneOfSeveralServersThatHangs(t *testing.T) {
-	hangs, err := net.Listen("tcp", "127.0.0.1:0") // the system takes connections, and nobody else does
-	require.NoError(t, err)
-	defer hangs.Close()
-	id, err := certstore.LoadOrCreateIdentity(t.TempDir(), certstore.IdentityConfig{Name: "micro02", Algorithm: certstore.Ed25519})
-	require.NoError(t, err)
-	store, err := certstore.OpenBackend(certstore.NewMemoryBackend(), id)
-	require.NoError(t, err)
-	defer store.Close()
-	p, err := hmacauth.GeneratePassphrase(0)
-	require.NoError(t, err)
-	var stages []trust.Stage
-	_, err = client.JoinSoon(t.Context(), hangs.Addr().String(), trust.JoinConfig{
-		Store: store, Passphrase: p, InsecureSkipFingerprint: true,
-		Progress: func(p trust.Progress) { stages = append(stages, p.Stage) },
-	}, 100*time.Millisecond)
-	require.ErrorIs(t, err, trust.ErrUnreachable)
-	require.ErrorContains(t, err, "within 100ms")
-	require.Equal(t, []trust.Stage{trust.Connecting}, stages)
+	synctest.Test(t, func(t *testing.T) {
+		id, err := certstore.GenerateIdentity(certstore.IdentityConfig{Name: "micro02", Algorithm: certstore.Ed25519})
+		require.NoError(t, err)
+		store, err := certstore.OpenBackend(certstore.NewMemoryBackend(), id)
+		require.NoError(t, err)
+		defer store.Close()
+		p, err := hmacauth.GeneratePassphrase(0)
+		require.NoError(t, err)
+		here, hangs := net.Pipe()
+		defer hangs.Close()
+		var stages []trust.Stage
+		began := time.Now()
+		_, err = client.JoinSoon(t.Context(), "192.0.2.1:1", trust.JoinConfig{
+			Store: store, Passphrase: p, InsecureSkipFingerprint: true,
+			Dial:     func(context.Context, string, string) (net.Conn, error) { return here, nil },
+			Progress: func(p trust.Progress) { stages = append(stages, p.Stage) },
+		}, time.Second)
+		require.Equal(t, time.Second, time.Since(began))
+		require.ErrorIs(t, err, trust.ErrUnreachable)
+		require.ErrorContains(t, err, "within 1s")
+		require.Equal(t, []trust.Stage{trust.Connecting}, stages)
+	})
 }
