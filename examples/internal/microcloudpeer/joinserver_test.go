@@ -24,14 +24,13 @@ func startServer(t *testing.T, accept string, args ...string) (*program, site) {
 func TestJoinserver(t *testing.T) {
 	t.Parallel()
 	server, at := startServer(t, "micro02,micro03")
-	ctx := within(t)
 	j := openJoiner(t, "micro02", strong, siteServices())
 
-	name, err := j.meet(ctx, at.address)
+	name, err := j.meet(within(t), at.address)
 	require.NoError(t, err)
 	require.Equal(t, "micro01", name)
-	require.NoError(t, j.offer(ctx, at.address))
-	by, err := j.wait(ctx)
+	require.NoError(t, j.offer(within(t), at.address))
+	by, err := j.wait(within(t))
 	require.NoError(t, err)
 	require.Equal(t, intent{Name: "micro01", Version: "2.0", Address: at.address, Certificate: by.Certificate, Services: siteServices()}, by)
 	joined := server.await("joined")
@@ -41,26 +40,26 @@ func TestJoinserver(t *testing.T) {
 
 	t.Run("a member is served over mutual TLS", func(t *testing.T) {
 		var answered *refusal
-		_, err := j.send(ctx, request{method: http.MethodGet, address: at.address, path: "/1.0/cluster", pin: j.shown, own: true})
+		_, err := j.send(within(t), request{method: http.MethodGet, address: at.address, path: "/1.0/cluster", pin: j.shown, own: true})
 		require.ErrorAs(t, err, &answered)
 		require.Equal(t, http.StatusNotFound, answered.status)
 	})
 	t.Run("a member's certificate is refused", func(t *testing.T) {
 		var answered *refusal
-		require.ErrorAs(t, j.offer(ctx, at.address), &answered)
+		require.ErrorAs(t, j.offer(within(t), at.address), &answered)
 		require.Equal(t, http.StatusBadRequest, answered.status)
 	})
 	t.Run("its own intent is refused", func(t *testing.T) {
 		var answered *refusal
-		require.ErrorAs(t, j.offerWith(ctx, at.address, j.received.body, j.received.header), &answered)
+		require.ErrorAs(t, j.offerWith(within(t), at.address, j.received.body, j.received.header), &answered)
 		require.Equal(t, http.StatusBadRequest, answered.status)
 	})
 	t.Run("who is denied hears why", func(t *testing.T) {
 		j := openJoiner(t, "micro66", strong, siteServices())
-		_, err := j.meet(ctx, at.address)
+		_, err := j.meet(within(t), at.address)
 		require.NoError(t, err)
-		require.NoError(t, j.offer(ctx, at.address))
-		_, err = j.wait(ctx)
+		require.NoError(t, j.offer(within(t), at.address))
+		_, err = j.wait(within(t))
 		var stopped *stopError
 		require.ErrorAs(t, err, &stopped)
 		require.NotEmpty(t, stopped.reason)
@@ -68,10 +67,10 @@ func TestJoinserver(t *testing.T) {
 	t.Run("who would rather speak HTTP/2", func(t *testing.T) {
 		j := openJoiner(t, "micro03", strong, siteServices())
 		j.protocols = []string{"h2", "http/1.1"}
-		_, err := j.meet(ctx, at.address)
+		_, err := j.meet(within(t), at.address)
 		require.NoError(t, err)
-		require.NoError(t, j.offer(ctx, at.address))
-		_, err = j.wait(ctx)
+		require.NoError(t, j.offer(within(t), at.address))
+		_, err = j.wait(within(t))
 		require.NoError(t, err)
 		require.Equal(t, "micro03", server.await("joined").Name)
 	})
@@ -90,22 +89,21 @@ func TestJoinserverTells(t *testing.T) {
 		"-microcloud-passphrase-file", writeFile(t, strong))
 	address := server.awaitLine(`at (\S+), in a cluster of 1`)[1]
 	server.awaitLine("joinclient -microcloud")
-	ctx := within(t)
 	offer := func(name string) *joiner {
 		j := openJoiner(t, name, strong, map[string]string{})
-		_, err := j.meet(ctx, address)
+		_, err := j.meet(within(t), address)
 		require.NoError(t, err)
-		require.NoError(t, j.offer(ctx, address))
+		require.NoError(t, j.offer(within(t), address))
 		server.awaitLine(name + ".* asks to join")
 		return j
 	}
 	leaves, waits := offer("micro02"), offer("micro03")
-	require.Error(t, leaves.sendStop(ctx, address, request{pin: leaves.shown}, "nobody"), "it proves no certificate")
-	require.NoError(t, leaves.withdraw(ctx, address, "changed its mind"))
+	require.Error(t, leaves.sendStop(within(t), address, request{pin: leaves.shown}, "nobody"), "it proves no certificate")
+	require.NoError(t, leaves.withdraw(within(t), address, "changed its mind"))
 	server.awaitLine("micro02 did not join: .*changed its mind")
 
 	server.interrupt()
-	_, err := waits.wait(ctx)
+	_, err := waits.wait(within(t))
 	var stopped *stopError
 	require.ErrorAs(t, err, &stopped)
 	require.Contains(t, stopped.reason, "stopped the session")
