@@ -28,7 +28,7 @@ import (
 // the defaults, which are longer.
 const (
 	syncTime  = 250 * time.Millisecond
-	drainTime = 100 * time.Millisecond
+	drainTime = time.Second
 )
 
 // machine is one daemon on its way: what it had before, and the store and service beside it.
