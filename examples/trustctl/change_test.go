@@ -251,9 +251,9 @@ func TestLookInTheMiddleOfARotation(t *testing.T) {
 
 // The successor of an authority's certificate cannot be made here.
 func TestRotateForeignIdentity(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "micro01")
 	cert, key := issuedBy(t, "micro01")
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "identity"), 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "identity"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "identity", "cert.pem"), cert, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "identity", "key.pem"), key, 0o600))
 	id, err := certstore.LoadIdentity(dir, nil)

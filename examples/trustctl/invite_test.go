@@ -69,7 +69,8 @@ func TestInviteRefuses(t *testing.T) {
 	require.Contains(t, r.stderr, "completed the rotation")
 
 	file := filepath.Join(dir, "notes.invitations")
-	require.NoError(t, os.WriteFile(file, []byte("{}"), 0o644))
+	require.NoError(t, os.WriteFile(file, []byte("{}"), 0o600))
+	require.NoError(t, os.Chmod(file, 0o644)) // whatever the umask
 	require.Contains(t, trustctl(t, "", "-dir", dir, "audit").stdout, "notes.invitations: others may read it")
 	require.NoError(t, os.Chmod(file, 0o600))
 	r = trustctl(t, "", "-dir", dir, "invitations")
