@@ -36,7 +36,8 @@ type Config struct {
 	// Poll is how often the database is asked for what others appended: one read of one row. Zero is 250 ms. Negative is refused.
 	Poll time.Duration
 	// Notify asks the database at once, for embedders who learn of changes: send to it without waiting (it may have a buffer
-	// of one). It serves one backend. Nil: polling alone.
+	// of one). It serves one backend. While the database is out of reach, it is asked again each second until it answers. Nil:
+	// polling alone.
 	Notify <-chan struct{}
 	// Patience is how long one Load or Append tries again while the database is locked or out of reach, if its context does
 	// not end before. Zero is 30 s. Negative is refused.

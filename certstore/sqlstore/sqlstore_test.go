@@ -226,6 +226,42 @@ func TestNotify(t *testing.T) {
 	require.ErrorIs(t, err, certstore.ErrClosed)
 }
 
+// TestNotifyWhileOutOfReach: what somebody was notified of is heard of when the database is back, and not at the next poll.
+func TestNotifyWhileOutOfReach(t *testing.T) {
+	path := file(t)
+	synctest.Test(t, func(t *testing.T) {
+		f, db := newFaulty(t, path)
+		notify := make(chan struct{})
+		b, err := sqlstore.New(sqlstore.Config{DB: db, Poll: time.Hour, Notify: notify})
+		require.NoError(t, err)
+		require.Zero(t, count(t, b))
+		var heard []time.Time
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for range b.Watch(t.Context()) {
+				heard = append(heard, time.Now())
+			}
+		}()
+		synctest.Wait() // for the first look
+		other, err := sqlstore.New(sqlstore.Config{DB: openDatabase(t, path)})
+		require.NoError(t, err)
+		require.NoError(t, other.Append(t.Context(), batches(t, 0)[0]))
+		f.lost.Store(true)
+		notify <- struct{}{}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Empty(t, heard)
+		f.lost.Store(false)
+		back := time.Now()
+		time.Sleep(time.Minute)
+		require.NoError(t, b.Close())
+		<-ended
+		require.Len(t, heard, 1)
+		require.LessOrEqual(t, heard[0].Sub(back), time.Second)
+	})
+}
+
 // TestWatchGoesOnAfterDamage: a damaged row keeps nobody from hearing of what came with it and after it.
 func TestWatchGoesOnAfterDamage(t *testing.T) {
 	db := openDatabase(t, file(t))

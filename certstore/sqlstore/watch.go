@@ -9,6 +9,9 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 )
 
+// maxAway is the most that a watch waits before it asks again for what it could not be told.
+const maxAway = time.Second
+
 // Watch asks the database again and again, and yields what came since the last Load, or since the last time.
 func (b *backend) Watch(ctx context.Context) iter.Seq[certstore.Batch] {
 	return func(yield func(certstore.Batch) bool) {
@@ -40,6 +43,10 @@ func (b *backend) watch(ctx context.Context, yield func(certstore.Batch) bool) {
 			b.cfg.Logger.Error("the trust store's database cannot be watched", "table", b.cfg.Table, "error", err)
 		}
 		away = err != nil && !damaged
+		var again <-chan time.Time
+		if away { // what somebody was notified of is still to be heard, however long it is until the next poll
+			again = time.After(min(b.cfg.Poll, maxAway))
+		}
 		at = now
 		if len(batch.Statements) > 0 && !yield(batch) {
 			return
@@ -48,6 +55,7 @@ func (b *backend) watch(ctx context.Context, yield func(certstore.Batch) bool) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-again:
 		case _, open := <-notify:
 			if !open {
 				notify = nil
