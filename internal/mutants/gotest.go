@@ -15,8 +15,9 @@ import (
 	"strings"
 )
 
-// timeLimit ends a test that does not end by itself. It is of no use to a mutant: nothing is known of what it did.
-const timeLimit = "2m"
+// timeLimit ends a test that does not end by itself, which is an error, so that it is far more than all tests of a package take that have to
+// pass before.
+const timeLimit = "8m"
 
 // shortCampaign is enough for the test of power cuts to notice a precaution that is missing (docs/testing.md).
 const shortCampaign = "MICROTRUST_CRASH_CUTS=5000"
