@@ -15,10 +15,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -111,17 +113,27 @@ func writeBundle(path string, certs []*x509.Certificate) error {
 	return os.WriteFile(path, bundle, 0o600)
 }
 
+// ports holds what freeURLs has returned, as long as the process lives: a member is stopped and started again at the same address.
+var ports sync.Map
+
 // freeURLs returns where to listen, and the same under the name that the certificates bear. The port is below those that
-// systems give to outgoing connections: one of those would be taken by the time that the member starts, or starts again.
+// systems give to outgoing connections: one of those would be taken by the time that the member starts, or starts again. No test of any
+// process is given the same one: whoever holds a port in UDP has it here, as in internal/lantest.
 func freeURLs() (listen, advertise []url.URL) {
 	const lowest, highest = 10_000, 32_000
 	for {
 		port := strconv.Itoa(lowest + rand.IntN(highest-lowest))
-		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		held, err := net.ListenPacket("udp", "127.0.0.1:"+port)
 		if err != nil {
 			continue
 		}
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			_ = held.Close()
+			continue
+		}
 		_ = listener.Close()
+		ports.Store(port, held)
 		return []url.URL{{Scheme: "https", Host: "127.0.0.1:" + port}}, []url.URL{{Scheme: "https", Host: "localhost:" + port}}
 	}
 }
@@ -168,6 +180,13 @@ func (c *etcdCluster) leader() int {
 	return -1
 }
 
+// awaitLeader returns which member leads as soon as one does.
+func (c *etcdCluster) awaitLeader(t testing.TB) (leader int) {
+	t.Helper()
+	soon(t, "a member leads", func() bool { leader = c.leader(); return leader >= 0 })
+	return leader
+}
+
 // ownEtcd starts a cluster for one test, which may do to it what it wants.
 func ownEtcd(t *testing.T) *etcdCluster {
 	t.Helper()
@@ -201,7 +220,7 @@ func (c *etcdCluster) dial(t testing.TB, id *certstore.Identity) *clientv3.Clien
 // backend returns a backend of a machine on a prefix.
 func (c *etcdCluster) backend(t testing.TB, id *certstore.Identity, prefix string) certstore.Backend {
 	t.Helper()
-	return newBackend(t, etcdstore.Config{Client: c.client(t, id), Prefix: prefix})
+	return newBackend(t, etcdstore.Config{Client: c.client(t, id), Prefix: prefix, Timeout: patience})
 }
 
 func newBackend(t testing.TB, cfg etcdstore.Config) certstore.Backend {
@@ -226,14 +245,68 @@ func soon(t testing.TB, what string, come func() bool) {
 	require.Eventually(t, come, patience, 5*time.Millisecond, what)
 }
 
-// prefixOf returns a prefix for one test alone.
-func prefixOf(t testing.TB) string { return "/" + t.Name() }
+// prefixOf returns a prefix for one test alone, however often it runs.
+func prefixOf(t testing.TB) string {
+	n, known := prefixes.Load(t)
+	if !known {
+		n, _ = prefixes.LoadOrStore(t, prefixed.Add(1))
+	}
+	return fmt.Sprintf("/%s/%d", t.Name(), n)
+}
+
+var (
+	prefixes sync.Map // numbers by test
+	prefixed atomic.Int64
+)
+
+// done repeats a change until etcd has made it, which it does not between two leaders. It must be one that may be made twice.
+func done(t testing.TB, what string, change func(ctx context.Context) error) {
+	t.Helper()
+	soon(t, what, func() bool {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second) // also in a cleanup
+		defer cancel()
+		return change(ctx) == nil
+	})
+}
+
+// put stores a value.
+func put(t testing.TB, client *clientv3.Client, key, value string) {
+	t.Helper()
+	done(t, "put "+key, func(ctx context.Context) error {
+		_, err := client.Put(ctx, key, value)
+		return err
+	})
+}
+
+// remove deletes a key, or all beneath a prefix.
+func remove(t testing.TB, client *clientv3.Client, key string, opts ...clientv3.OpOption) {
+	t.Helper()
+	done(t, "delete "+key, func(ctx context.Context) error {
+		_, err := client.Delete(ctx, key, opts...)
+		return err
+	})
+}
+
+// compact lets etcd forget what was before a revision.
+func compact(t testing.TB, client *clientv3.Client, revision int64, opts ...clientv3.CompactOption) {
+	t.Helper()
+	done(t, "compaction", func(ctx context.Context) error {
+		_, err := client.Compact(ctx, revision, opts...)
+		if errors.Is(err, rpctypes.ErrCompacted) { // by a request whose answer was lost
+			return nil
+		}
+		return err
+	})
+}
 
 // values returns what stands beneath a prefix, by key.
 func values(t testing.TB, client *clientv3.Client, prefix string) map[string]string {
 	t.Helper()
-	answer, err := client.Get(t.Context(), prefix, clientv3.WithPrefix())
-	require.NoError(t, err)
+	var answer *clientv3.GetResponse
+	done(t, "read "+prefix, func(ctx context.Context) (err error) {
+		answer, err = client.Get(ctx, prefix, clientv3.WithPrefix())
+		return err
+	})
 	found := make(map[string]string)
 	for _, kv := range answer.Kvs {
 		found[string(kv.Key)] = string(kv.Value)

@@ -28,6 +28,7 @@ func (c connected) Close() error {
 
 func TestConformance(t *testing.T) {
 	var count atomic.Int64
+	suite := t
 	admin := shared.client(t, shared.machines[0])
 	certstoretest.Run(t, certstoretest.Config{
 		Shared:     true,
@@ -36,16 +37,16 @@ func TestConformance(t *testing.T) {
 		MinFaults:  1,
 		New: func(t testing.TB) certstoretest.Storage {
 			number := count.Add(1)
-			prefix := fmt.Sprintf("/TestConformance/%d", number)
+			prefix := fmt.Sprintf("%s/%d", prefixOf(suite), number)
 			return certstoretest.Storage{
 				Open: func() (certstore.Backend, error) {
 					client := shared.dial(t, shared.machines[number%int64(len(shared.machines))])
-					backend, err := etcdstore.New(etcdstore.Config{Client: client, Prefix: prefix})
+					backend, err := etcdstore.New(etcdstore.Config{Client: client, Prefix: prefix, Timeout: patience})
 					return connected{backend, client}, err
 				},
 				Kill:    func(b certstore.Backend) { _ = b.(connected).client.Close() },
 				Damages: damages(t, admin, prefix),
-				Faults:  map[string]func() (repair func(), err error){"the leader stops": leaderStops},
+				Faults:  map[string]func() (repair func(), err error){"the leader stops": func() (func(), error) { return leaderStops(t), nil }},
 			}
 		},
 	})
@@ -59,28 +60,28 @@ func damages(t testing.TB, client *clientv3.Client, prefix string) map[string]fu
 		}
 		return ""
 	}
-	put := func(key, value string) error {
-		_, err := client.Put(t.Context(), key, value)
-		return err
+	change := func(key, value string) error {
+		put(t, client, key, value)
+		return nil
 	}
 	return map[string]func() error{
 		"no cluster": func() error {
-			_, err := client.Delete(t.Context(), prefix+"/cluster")
-			return err
+			remove(t, client, prefix+"/cluster")
+			return nil
 		},
-		"an emptied batch": func() error { return put(batch(), "") },
+		"an emptied batch": func() error { return change(batch(), "") },
 		"a changed batch": func() error {
 			key := batch()
 			value := []byte(values(t, client, key)[key])
 			value[len(value)/2] ^= 1
-			return put(key, string(value))
+			return change(key, string(value))
 		},
 		"a batch of another key": func() error {
 			found := values(t, client, prefix+"/batch/")
 			key := batch()
 			for other, value := range found {
 				if other != key {
-					return put(key, value)
+					return change(key, value)
 				}
 			}
 			return nil
@@ -89,17 +90,14 @@ func damages(t testing.TB, client *clientv3.Client, prefix string) map[string]fu
 }
 
 // leaderStops stops the leader of etcd until it is repaired.
-func leaderStops() (repair func(), err error) {
-	leader := shared.leader()
-	for leader < 0 {
-		leader = shared.leader()
-	}
+func leaderStops(t testing.TB) (repair func()) {
+	leader := shared.awaitLeader(t)
 	shared.stop(leader)
 	return func() {
 		if err := shared.start(leader); err != nil {
 			panic(err)
 		}
-	}, nil
+	}
 }
 
 // TestNewRefuses: what must not be, and what is missing.

@@ -116,10 +116,10 @@ func TestLoadRefusesDamage(t *testing.T) {
 		{"a forged signature", func(p *prefixState) string { return p.addBatch(`,"statements":[%s]}`, forged) }, certstore.ErrSignature},
 		{"no statement", func(p *prefixState) string { return p.addBatch(`,"statements":[{"body":"AAAA","signature":"AAAA"}]}`) }, certstore.ErrStatement},
 	}
-	client := shared.client(t, shared.machines[0])
+	client, suite := shared.client(t, shared.machines[0]), t
 	for i, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) {
-			p := &prefixState{prefix: fmt.Sprintf("/TestLoadRefusesDamage/%d", i), batch: batch}
+			p := &prefixState{prefix: fmt.Sprintf("%s/%d", prefixOf(suite), i), batch: batch}
 			backend := newBackend(t, etcdstore.Config{Client: client, Prefix: p.prefix})
 			require.NoError(t, backend.Append(t.Context(), batch))
 			p.values = values(t, client, p.prefix+"/")
@@ -144,11 +144,9 @@ func TestLoadRefusesDamage(t *testing.T) {
 // rewrite makes etcd hold what p says.
 func rewrite(t *testing.T, client *clientv3.Client, p *prefixState) {
 	t.Helper()
-	_, err := client.Delete(t.Context(), p.prefix+"/", clientv3.WithPrefix())
-	require.NoError(t, err)
+	remove(t, client, p.prefix+"/", clientv3.WithPrefix())
 	for key, value := range p.values {
-		_, err := client.Put(t.Context(), key, value)
-		require.NoError(t, err)
+		put(t, client, key, value)
 	}
 }
 
@@ -187,11 +185,9 @@ func TestWatchPassesOverDamage(t *testing.T) {
 		p.addBatch(`,"parts":["%s"]}`, strings.Repeat("0", 64)),
 	}
 	for _, key := range bad {
-		_, err := client.Put(t.Context(), key, p.values[key])
-		require.NoError(t, err)
+		put(t, client, key, p.values[key])
 	}
-	_, err = client.Delete(t.Context(), bad[0])
-	require.NoError(t, err)
+	remove(t, client, bad[0])
 	require.NoError(t, backend.Append(t.Context(), batches[2]))
 	require.Equal(t, ids(batches[2].Statements), ids(firstOf(t, backend).Statements), "nothing of a batch that is damaged in part")
 	for _, key := range bad[:4] {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/microtrust/microtrust/certstore"
 )
@@ -35,6 +36,8 @@ func TestStoresOfSeveralMachines(t *testing.T) {
 
 // TestExample: the example of the documentation works.
 func TestExample(t *testing.T) {
+	admin := shared.client(t, shared.machines[0])
+	t.Cleanup(func() { remove(t, admin, "/microtrust/", clientv3.WithPrefix()) })
 	endpoint := shared.configs[0].AdvertiseClientUrls[0].String()
 	store, client, err := openStore(shared.machines[0], []string{endpoint}, shared.roots[0])
 	require.NoError(t, err)
