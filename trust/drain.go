@@ -42,12 +42,12 @@ func (t *handshakes) nextOwed() (*handshake, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, h := range t.proved {
-		if h.beingTold() {
-			return h, nil
-		}
 		changed := h.session.Changed(h.offerID()) // taken before looking, so that no change is missed
 		if h.owed() {
 			return h, changed
+		}
+		if h.beingTold() { // looked at last, for it follows
+			return h, nil
 		}
 	}
 	return nil, nil
