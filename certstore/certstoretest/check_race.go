@@ -34,13 +34,16 @@ func checkRacingWriters(s *suite) {
 		all = append(all, s.watch(s.open(storage)))
 	}
 	s.append(all[0].o, batches[0])
-	ctx, stop := context.WithTimeout(s.Context(), s.cfg.Patience)
-	defer stop()
+	store := func(o *opened, batch certstore.Batch) error {
+		ctx, stop := context.WithTimeout(s.Context(), s.cfg.Patience)
+		defer stop()
+		return o.Append(ctx, batch)
+	}
 	errs := atOnce(writers, func(w int) error {
 		for i := range each {
 			// Its own batch, and one that another writer may be storing at this moment.
 			for _, n := range []int{1 + w*each + i, 1 + (w+1)%writers*each + i} {
-				if err := all[w].o.Append(ctx, batches[n]); err != nil {
+				if err := store(all[w].o, batches[n]); err != nil {
 					return err
 				}
 			}

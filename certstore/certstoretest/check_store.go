@@ -72,19 +72,26 @@ func checkMembers(s *suite) {
 		known := func() bool { _, ok := stores[i].Snapshot().ByKey(ids[i].KeyID()); return ok }
 		s.must(s.until(known), "member %d never learns that it is one", i)
 	}
-	ctx, stop := context.WithTimeout(s.Context(), s.cfg.Patience)
-	defer stop()
 	var joiners [members][each]*certstore.Identity
 	for i := range joiners {
 		for j := range joiners[i] {
 			joiners[i][j] = s.identity(fmt.Sprintf("j%d-%d", i, j))
 		}
 	}
+	patient := func(change func(ctx context.Context) error) error {
+		ctx, stop := context.WithTimeout(s.Context(), s.cfg.Patience)
+		defer stop()
+		return change(ctx)
+	}
 	errs := atOnce(members, func(i int) error {
-		err := stores[i].UpdateProfile(ctx, certstore.Profile{Addresses: []string{fmt.Sprintf("192.0.2.%d:9443", i+10)}})
+		err := patient(func(ctx context.Context) error {
+			return stores[i].UpdateProfile(ctx, certstore.Profile{Addresses: []string{fmt.Sprintf("192.0.2.%d:9443", i+10)}})
+		})
 		for _, id := range joiners[i] {
-			_, admitErr := stores[i].Admit(ctx, admission(id))
-			err = errors.Join(err, admitErr)
+			err = errors.Join(err, patient(func(ctx context.Context) error {
+				_, err := stores[i].Admit(ctx, admission(id))
+				return err
+			}))
 		}
 		return err
 	})
