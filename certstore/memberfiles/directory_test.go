@@ -17,9 +17,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -292,9 +294,10 @@ func TestWritersAtTheSameTime(t *testing.T) {
 	members, _ := newMembers(t, "micro01", "micro02", "micro03")
 	require.NoError(t, memberfiles.Write(dir, members[:1]))
 	var writers sync.WaitGroup
+	var reads atomic.Int64
 	for i := range 3 {
 		writers.Go(func() {
-			for n := range 20 {
+			for n := 0; n < 20 || reads.Load() < 20; n++ {
 				_ = memberfiles.Write(dir, members[:1+(i+n)%3]) // one may disturb the other, never the readers
 			}
 		})
@@ -304,18 +307,19 @@ func TestWritersAtTheSameTime(t *testing.T) {
 		defer close(over)
 		writers.Wait()
 	}()
-	for reads := 0; ; reads++ {
+	for meanwhile := true; meanwhile; reads.Add(1) {
 		read, err := memberfiles.Read(dir)
-		require.NoError(t, err)
-		require.NotEmpty(t, read)
-		require.Equal(t, members[0], read[0])
+		if !assert.NoError(t, err) || !assert.NotEmpty(t, read) || !assert.Equal(t, members[0], read[0]) {
+			reads.Add(20) // which the writers wait for
+			break
+		}
 		select {
 		case <-over:
-			require.Positive(t, reads)
-			return
+			meanwhile = false
 		default:
 		}
 	}
+	<-over
 }
 
 // FuzzParse: what a file says is refused, or comes back the same after it was written.
