@@ -41,6 +41,9 @@ func (k *Keyring) NewKey(turn *microcloud.Turn, p microcloud.Passphrase) (*micro
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if first := k.keys[owner]; first != nil {
+		return first, nil // somebody was quicker, and nobody knows the salt of this one
+	}
 	k.keys[owner], k.owners[saltOf(header)] = key, owner
 	return key, nil
 }

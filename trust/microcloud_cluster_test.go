@@ -9,6 +9,7 @@ import (
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
+	"github.com/microtrust/microtrust/trust/trusttest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,29 +24,36 @@ func accepting() session.Config {
 	return session.Config{Policy: func(session.Offer) session.Decision { return session.Accept }}
 }
 
-// TestMicroCloudCluster: three machines, one session, both protocols; in the end all know each other, and a second member has
-// confirmed the set.
+// TestMicroCloudCluster: three machines, one session, both protocols; in the end all know each other, and a second member, which is not
+// waited for long, has confirmed the set. Its time is not real.
 func TestMicroCloudCluster(t *testing.T) {
-	first, open, m := olderFounder(t, older(), accepting())
-	first.run()
-	second := newMachine(t, "micro02").serve(trust.Config{}).run()
-	join(t, second, first, open)
+	olderKey() // once in the process, and in real time
+	inNetwork(t, func(t *testing.T, n *trusttest.Network) {
+		first := serveOver(t, n, "micro01", older()).run()
+		require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+		open := first.openAsking(accepting())
+		m := openOlder(t, first, open)
+		second := serveOver(t, n, "micro02", trust.Config{}).run()
+		join(t, second, first, open)
 
-	third := joiningMachine(t, "micro03").run()
-	res, err := startMicroCloudJoin(t, third, first.addr, olderJoin(first, m)).end()
-	require.NoError(t, err)
-	require.Equal(t, "micro02", res.SecondSource)
-	require.Equal(t, trust.Initiator{
-		Name: "micro01", Fingerprint: first.store.Identity().Fingerprint(), Cluster: res.Cluster, Address: first.addr,
-	}, res.Initiator)
-	cluster, _ := first.store.Cluster()
-	require.Equal(t, cluster, res.Cluster)
-	settled(t, 3, first, second, third)
-	for _, other := range []string{"micro01", "micro02"} {
-		_, err := third.get(other, "/")
+		cfg := generous()
+		cfg.MicroCloud.Joiner = true
+		third := serveOver(t, n, "micro03", cfg).run()
+		res, err := startMicroCloudJoin(t, third, first.addr, olderJoin(first, m)).end()
 		require.NoError(t, err)
-	}
-	require.Eventually(t, func() bool { return open.Joiners()[1].State == session.StateJoined }, time.Minute, time.Millisecond)
+		require.Equal(t, "micro02", res.SecondSource)
+		require.Equal(t, trust.Initiator{
+			Name: "micro01", Fingerprint: first.store.Identity().Fingerprint(), Cluster: res.Cluster, Address: first.addr,
+		}, res.Initiator)
+		cluster, _ := first.store.Cluster()
+		require.Equal(t, cluster, res.Cluster)
+		settled(t, 3, first, second, third)
+		for _, other := range []string{"micro01", "micro02"} {
+			_, err := third.get(other, "/")
+			require.NoError(t, err)
+		}
+		require.Eventually(t, func() bool { return open.Joiners()[1].State == session.StateJoined }, time.Minute, time.Millisecond)
+	})
 }
 
 // TestMicroCloudDerives: machines that remember nothing, as in earnest, derive on both sides and in both directions.
