@@ -344,9 +344,7 @@ func (l *memoryLeaks) confirmedInVain() {
 	l.ask(accepting())
 	j := l.olderPeer()
 	defer j.server.Close()
-	for range cap(j.status) {
-		j.status <- http.StatusServiceUnavailable
-	}
+	j.busy(http.StatusServiceUnavailable)
 	require.Equal(l.t, http.StatusOK, j.join(l.first).status)
 	require.Equal(l.t, microcloudwire.JoinPath, (<-j.got).path)
 	require.Equal(l.t, session.StateAdmitted, l.open.Joiners()[0].State)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
@@ -27,6 +28,13 @@ func await(t *testing.T, s *session.Session, kind session.EventKind) session.Joi
 	}
 	require.Fail(t, "it did not happen", "%v", kind)
 	return session.Joiner{}
+}
+
+// busy has the joiner's server answer with a status for as long as a test takes.
+func (j *olderJoiner) busy(status int) {
+	for range cap(j.status) {
+		j.status <- status
+	}
 }
 
 // next returns the next request that the joiner's server gets.
@@ -59,7 +67,7 @@ func TestMicroCloudApprovalProvesTheKey(t *testing.T) {
 	j := newOlderJoiner(t, "micro02")
 	elsewhere := newOlderJoiner(t, "micro03")
 	for reason, address := range map[string]string{
-		"another certificate": elsewhere.addr, "this machine": first.addr, "nobody": nobodyThere(t),
+		"another certificate": elsewhere.addr, "this machine": first.addr, "nobody": lantest.FreeAddress(t),
 	} {
 		claim := *j
 		var err error
@@ -156,7 +164,7 @@ func TestMicroCloudStopIsTheJoiners(t *testing.T) {
 	require.Equal(t, map[string]session.State{"micro02": session.StateOffered}, states(s))
 
 	// after the admission the joiner is a member, and its stop is still for the session
-	j.status <- http.StatusInternalServerError
+	j.busy(http.StatusInternalServerError)
 	require.NoError(t, s.Approve(t.Context(), offered(t, s).ID))
 	j.next()
 	require.Equal(t, http.StatusOK, j.stop(first, "changed my mind").status)
@@ -168,9 +176,7 @@ func TestMicroCloudStopIsTheJoiners(t *testing.T) {
 func TestMicroCloudIsAdmittedOnce(t *testing.T) {
 	first, s, _ := olderFounder(t, older(), session.Config{Grace: time.Second})
 	j := newOlderJoiner(t, "micro02")
-	for range cap(j.status) {
-		j.status <- http.StatusInternalServerError
-	}
+	j.busy(http.StatusInternalServerError)
 	require.Equal(t, http.StatusOK, j.join(first).status)
 	require.NoError(t, s.Approve(t.Context(), offered(t, s).ID))
 	j.next()
@@ -190,7 +196,7 @@ func TestMicroCloudIsAdmittedOnce(t *testing.T) {
 	await(t, again, session.EventJoined)
 
 	member := *j // the same machine as a member, with another intent
-	member.addr = nobodyThere(t)
+	member.addr = lantest.FreeAddress(t)
 	reply := member.join(first)
 	require.Equal(t, http.StatusBadRequest, reply.status)
 	require.Contains(t, reply.text, "member")
@@ -198,14 +204,12 @@ func TestMicroCloudIsAdmittedOnce(t *testing.T) {
 
 // TestMicroCloudJoinerThatHangs holds up nobody: neither the others nor the end.
 func TestMicroCloudJoinerThatHangs(t *testing.T) {
-	cfg := older()
-	cfg.Limits.RequestTime = time.Second
-	first, s, _ := olderFounder(t, cfg, session.Config{})
+	first, s, _ := olderFounder(t, older(), session.Config{})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
 	j, other := newOlderJoiner(t, "micro02"), newOlderJoiner(t, "micro03")
-	j.addr = ln.Addr().String() // accepts, and says nothing
+	j.addr = ln.Addr().String() // where connections are taken, and nothing is said
 	require.Equal(t, http.StatusOK, j.join(first).status)
 	require.Equal(t, http.StatusOK, other.join(first).status)
 	ids := map[string]session.OfferID{}
@@ -215,6 +219,9 @@ func TestMicroCloudJoinerThatHangs(t *testing.T) {
 	hung := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { hung <- s.Approve(ctx, ids["micro02"]) }()
+	called, err := ln.Accept()
+	require.NoError(t, err)
+	defer called.Close()
 	require.NoError(t, s.Approve(t.Context(), ids["micro03"]))
 	await(t, s, session.EventJoined)
 	cancel()
@@ -247,9 +254,7 @@ func TestMicroCloudJoinerLeavesBeforeItIsAdmitted(t *testing.T) {
 func TestMicroCloudJoinerThatIsBusyForEver(t *testing.T) {
 	first, s, _ := olderFounder(t, older(), session.Config{Grace: time.Second})
 	j := newOlderJoiner(t, "micro02")
-	for range cap(j.status) {
-		j.status <- http.StatusServiceUnavailable
-	}
+	j.busy(http.StatusServiceUnavailable)
 	require.Equal(t, http.StatusOK, j.join(first).status)
 	require.NoError(t, s.Approve(t.Context(), offered(t, s).ID))
 	j.next()
@@ -262,7 +267,7 @@ func TestMicroCloudJoinerThatIsBusyForEver(t *testing.T) {
 
 // TestMicroCloudJoinsWhileTheNextSessionIsOpen: whoever was admitted in the former one has joined by it when it comes as a member.
 func TestMicroCloudJoinsWhileTheNextSessionIsOpen(t *testing.T) {
-	first, s, m := olderFounder(t, older(), session.Config{Grace: 10 * time.Second})
+	first, s, m := olderFounder(t, older(), session.Config{})
 	confirmed, compared := make(chan struct{}), make(chan struct{})
 	j := startMicroCloudJoin(t, joiningMachine(t, "micro02"), first.addr, trust.MicroCloudJoinConfig{
 		Passphrase: m.Passphrase(),

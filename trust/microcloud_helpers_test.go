@@ -186,12 +186,3 @@ func olderCallBy(t *testing.T, dial func(context.Context, string, string) (net.C
 	}
 	return olderReply{resp.StatusCode, envelope.Error, envelope.Metadata.Name, resp.Header}
 }
-
-// nobodyThere returns an address on loopback where nobody listens.
-func nobodyThere(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 	"github.com/microtrust/microtrust/ratelimit"
 	"github.com/microtrust/microtrust/session"
@@ -118,9 +119,7 @@ func TestMicroCloudJoinSendsNothingToOthers(t *testing.T) {
 		require.ErrorIs(t, err, trust.ErrNotMicroCloud)
 	})
 	t.Run("nobody", func(t *testing.T) {
-		f := newFieldInitiator(t, nil)
-		f.Close()
-		_, err := startMicroCloudJoin(t, joiningMachine(t, "micro02"), f.addr(), trust.MicroCloudJoinConfig{}).end()
+		_, err := startMicroCloudJoin(t, joiningMachine(t, "micro02"), lantest.FreeAddress(t), trust.MicroCloudJoinConfig{}).end()
 		require.ErrorIs(t, err, trust.ErrUnreachable)
 	})
 }
@@ -193,6 +192,7 @@ func TestOneMicroCloudJoinAtATime(t *testing.T) {
 	rotated := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { rotated <- m.svc.Rotate(ctx) }()
+	require.Eventually(t, func() bool { return m.store.Rotation() == certstore.RotationAnnounced }, time.Minute, time.Millisecond)
 	require.Never(t, func() bool { return m.store.Identity().Fingerprint() != before }, 200*time.Millisecond, 10*time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-rotated, context.Canceled)
