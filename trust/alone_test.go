@@ -4,8 +4,10 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 // aloneVariable names the test that has a process to itself.
@@ -25,4 +27,15 @@ func alone(t *testing.T) bool {
 	require.Contains(t, string(output), "--- PASS: "+t.Name()+" ")
 	t.Log(string(output))
 	return false
+}
+
+// nothingRuns requires that every goroutine ends that was not there before. One that has nothing left to do may take a moment: net/http does
+// not wait for what it calls on a shutdown, which looks whether connections have ended twice a second.
+func nothingRuns(t *testing.T, before goleak.Option) {
+	t.Helper()
+	err := goleak.Find(before)
+	for deadline := time.Now().Add(time.Minute); err != nil && time.Now().Before(deadline); {
+		err = goleak.Find(before)
+	}
+	require.NoError(t, err)
 }

@@ -34,7 +34,7 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 		require.Eventually(t, func() bool { return m[3].svc.Standing() == trust.ErrRemoved }, 30*time.Second, 5*time.Millisecond)
 		m[1].end() // some workers are busy with whom nobody answers for
 	})
-	goleak.VerifyNone(t, ignore)
+	nothingRuns(t, ignore)
 }
 
 // TestMemberMoves: a member that serves at another address from now on says so itself, and is reached there.
