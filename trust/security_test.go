@@ -197,8 +197,9 @@ func sceneWrongProofs(t *testing.T) *stage {
 	_, err = trust.Join(t.Context(), s.addr, second.joinConfig(open, s.machine))
 	require.NoError(t, err)
 	s.has(events.LoginSuccessAfterFail, "subject", "micro02", "count", "1")
+	third := newMachine(t, "micro03") // one, for all is to happen in the minute that is summed up
 	for range 9 {
-		j := raw(t, newMachine(t, "micro03"), s.machine, wrong(t)).begin()
+		j := raw(t, third, s.machine, wrong(t)).begin()
 		j.refused(j.sign(hmacauth.EndpointJoin, intent("micro03")))
 	}
 	require.ErrorIs(t, open.Cause(), session.ErrExhausted)
