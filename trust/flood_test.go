@@ -267,6 +267,9 @@ func TestSuppliedPassphraseDies(t *testing.T) {
 
 // TestMemoryDoesNotGrowWithRequests: ten thousand hellos leave no more behind than two thousand.
 func TestMemoryDoesNotGrowWithRequests(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	cfg := generous()
 	cfg.Limits.Handshakes = 64
 	first, _, id := flooded(t, cfg, session.Config{})
