@@ -57,7 +57,7 @@ func TestArrivalsStayWithinTheLimit(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := generous()
+			cfg := patient()
 			cfg.Limits.Arrivals = 8
 			first, s, id := flooded(t, cfg, session.Config{Policy: func(session.Offer) session.Decision { return session.Accept }})
 			second := light(t, "micro02", certstore.NewMemoryBackend())
@@ -89,7 +89,7 @@ func TestArrivalsStayWithinTheLimit(t *testing.T) {
 // TestArrivalsKeepPlacesForMembers: a new connection from an address that a member proved itself from, or has published, stays while
 // strangers from everywhere, who have had less, connect. It does not when the member is none any more.
 func TestArrivalsKeepPlacesForMembers(t *testing.T) {
-	cfg := generous()
+	cfg := patient()
 	cfg.Limits.Arrivals = 8
 	first, s, stranger := flooded(t, cfg, session.Config{Policy: func(session.Offer) session.Decision { return session.Accept }})
 	second := light(t, "micro02", certstore.NewMemoryBackend())
@@ -132,7 +132,7 @@ func TestArrivalsKeepPlacesForMembers(t *testing.T) {
 
 // TestHandshakesWaitForTheirTurn: while all turns are taken nobody's handshake is computed, and afterwards everybody's.
 func TestHandshakesWaitForTheirTurn(t *testing.T) {
-	first, _, id := flooded(t, generous(), session.Config{})
+	first, _, id := flooded(t, patient(), session.Config{})
 	done := first.svc.TakeTurns(t.Context())
 	shaken := make(chan error, 9)
 	for n := range 9 {
@@ -246,9 +246,10 @@ func TestSlowHandlerHoldsNoTurn(t *testing.T) {
 	mux.HandleFunc("/slow", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-leave })
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	m.serveOn(ln, trust.Config{}, mux)
+	many := runtime.GOMAXPROCS(0) // more than there are turns
+	m.serveOn(ln, trust.Config{Limits: trust.Limits{MemberConnections: many}}, mux)
 	defer close(leave)
-	for range runtime.GOMAXPROCS(0) {
+	for range many {
 		held := &heldBack{Conn: connectFrom(t, "127.66.0.1", m)}
 		conn := tls.Client(held, strangerTLS(m.store.Identity(), "http/1.1"))
 		require.NoError(t, conn.Handshake())

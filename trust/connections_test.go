@@ -41,7 +41,12 @@ func TestConnectionsOfAMemberStayWithinTheLimit(t *testing.T) {
 	first := light(t, "micro01", certstore.NewMemoryBackend())
 	var states sync.Map // by the other side's address
 	first.states = func(conn net.Conn, state http.ConnState) { states.Store(conn.RemoteAddr().String(), state) }
-	first.serve(cfg)
+	mux, leave := http.NewServeMux(), make(chan struct{})
+	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/slow", func(http.ResponseWriter, *http.Request) { <-leave })
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	first.serveOn(ln, cfg, mux)
 	require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
 	s := first.open(session.Config{})
 	var members []*machine
@@ -61,7 +66,7 @@ func TestConnectionsOfAMemberStayWithinTheLimit(t *testing.T) {
 	others := connectAs(t, members[1], first, "http/1.1")
 	getOver(t, others, "/")
 	busy := connectAs(t, members[0], first, "http/1.1")
-	_, err := io.WriteString(busy, "POST /trust/exchange HTTP/1.1\r\nHost: micro01\r\nContent-Length: 10\r\n\r\n{")
+	_, err = io.WriteString(busy, "GET /slow HTTP/1.1\r\nHost: micro01\r\n\r\n")
 	require.NoError(t, err)
 	comesTo(busy, http.StateActive)
 	var all []*tls.Conn
@@ -78,8 +83,7 @@ func TestConnectionsOfAMemberStayWithinTheLimit(t *testing.T) {
 		getOver(t, conn, "/")
 	}
 	getOver(t, others, "/")
-	_, err = io.WriteString(busy, "123456789")
-	require.NoError(t, err)
+	close(leave)
 	_, err = busy.Read(make([]byte, 1))
 	require.NoError(t, err, "it was at work")
 }

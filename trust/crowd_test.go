@@ -54,14 +54,14 @@ func crowdName(i int) string { return fmt.Sprintf("crowd%02d", i) }
 // gather makes the machines, all serving, and lets the first one join, so that its name is a member's.
 func gather(t *testing.T) *crowd {
 	t.Helper()
-	patient := generous() // fifty machines on one processor may be slow
-	patient.Limits.RequestTime, patient.Sync = time.Minute, time.Second
-	first := newMachine(t, "micro01").serve(patient).run()
+	cfg := patient()
+	cfg.Sync = time.Second
+	first := newMachine(t, "micro01").serve(cfg).run()
 	require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
 	c := &crowd{first: first, decided: map[string]int{}, slow: make(chan struct{})}
 	c.s = c.first.open(session.Config{MaxJoiners: crowdSize, Policy: c.policy})
 	for i := range honest {
-		c.others = append(c.others, newMachine(t, crowdName(i)).serve(patient))
+		c.others = append(c.others, newMachine(t, crowdName(i)).serve(cfg))
 	}
 	join(t, c.others[0], c.first, c.s)
 	return c

@@ -399,7 +399,7 @@ func TestGuardEndsIdleGuests(t *testing.T) {
 // TestGuestsStayWithinTheLimit: somebody of the largest neighbourhood goes for the newcomer.
 func TestGuestsStayWithinTheLimit(t *testing.T) {
 	cfg := older()
-	cfg.Limits.Connections = 4
+	cfg.Limits = trust.Limits{Connections: 4, RequestTime: time.Minute, HandshakeLife: time.Minute}
 	first, _, _ := olderFounder(t, cfg, session.Config{})
 	closed := new(atomic.Int32)
 	var all []*rawConn

@@ -123,6 +123,14 @@ func generous() trust.Config {
 	}
 }
 
+// patient are such limits for tests that keep peers waiting in the midst of a handshake, or make many of them at once: on a machine
+// that does other things as well, that takes its time.
+func patient() trust.Config {
+	cfg := generous()
+	cfg.Limits.RequestTime = time.Minute
+	return cfg
+}
+
 // target is a founder whose limits do not get in the way.
 func target(t testing.TB) *machine {
 	t.Helper()
