@@ -59,7 +59,7 @@ func TestBookRefuses(t *testing.T) {
 		{"one twice", "invitations[1].text", func(_ entry, all []any) { all[1] = all[0] }},
 		{"made never", "invitations[1].made", one("made", 0)},
 		{"made before all times", "invitations[1].made", one("made", -1)},
-		{"made after its end", "invitations[1].made", one("made", first.Expires.Unix()+10)},
+		{"made after its end", "invitations[1].made", one("made", second.Expires.Unix()+1)},
 		{"made at half a second", "", one("made", 1.5)},
 		{"services of another type", "", one("services", []any{"storage"})},
 		{"a service without name", "invitations[1].services", one("services", entry{"": "1"})},

@@ -108,6 +108,8 @@ func (s *Service) TakeTurns(ctx context.Context) (done []func()) {
 
 // Remembered is how much a service holds of what peers cause and time has to end, by what it is.
 func (s *Service) Remembered() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.handshakes.mu.Lock()
 	defer s.handshakes.mu.Unlock()
 	s.couriers.mu.Lock()
