@@ -95,6 +95,38 @@ func TestMiddleThatKnowsThePassphrase(t *testing.T) {
 	empty(t, joiner)
 }
 
+// TestFarewellBesideARequest: a joiner that leaves while a request of its own is on the way does not know which number is the next
+// one. It says farewell also where that request was overtaken by one farewell and arrived before the other.
+func TestFarewellBesideARequest(t *testing.T) {
+	p := passphrase(t, "everybody knows this passphrase")
+	l := newLiar(t, p)
+	asked, end := make(chan struct{}), make(chan struct{})
+	defer close(end)
+	var numbers []string
+	f := startFake(t, fakeTLS(l.store.Identity()), func(r *http.Request, body []byte) *fakeReply {
+		switch r.URL.Path {
+		case "/microtrust/2/result":
+			close(asked)
+			<-end
+			return nil
+		case "/microtrust/2/abort":
+			numbers = append(numbers, message{authorization: r.Header.Get("Authorization")}.field("sequence"))
+			if len(numbers) < 3 {
+				return &fakeReply{status: http.StatusForbidden}
+			}
+		}
+		return l.answer(r, body)
+	})
+	joiner := newMachine(t, "micro02")
+	_, err := trust.Join(t.Context(), f.addr, trust.JoinConfig{Store: joiner.store, Passphrase: p, Verify: func(context.Context, trust.Initiator) error {
+		<-asked
+		return io.ErrUnexpectedEOF
+	}})
+	require.ErrorIs(t, err, trust.ErrNotVerified)
+	require.Equal(t, []string{"3", "2", "3"}, numbers)
+	empty(t, joiner)
+}
+
 // TestNothingIsShownBeforeTheProof: name and fingerprint of a server that has proved nothing reach neither Verify nor
 // Progress.
 func TestNothingIsShownBeforeTheProof(t *testing.T) {

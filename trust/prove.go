@@ -147,12 +147,15 @@ func (j *joiner) abort(ctx context.Context, c *conversation, reason error) error
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 	defer cancel()
-	// Whether the last request arrived before it was given up is not known: if it did not, its number is the next one.
-	if _, err := c.call(ctx, hmacauth.EndpointAbort, abortRequest{Reason: text}, 0); errors.Is(err, ErrRefused) {
+	// Whether the last request arrived before it was given up is not known: if it did not, its number is the next one. It may do so
+	// between the two, over another connection, and then the first number was right.
+	for _, back := range []uint64{0, 2, 0} {
 		c.mu.Lock()
-		c.sequence -= 2
+		c.sequence -= back
 		c.mu.Unlock()
-		c.call(ctx, hmacauth.EndpointAbort, abortRequest{Reason: text}, 0)
+		if _, err := c.call(ctx, hmacauth.EndpointAbort, abortRequest{Reason: text}, 0); !errors.Is(err, ErrRefused) {
+			break
+		}
 	}
 	return reason
 }
