@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/microtrust/microtrust/discovery"
 	"github.com/microtrust/microtrust/examples/internal/client"
@@ -18,6 +20,26 @@ import (
 
 // unheardOf returns a name that no other test on this machine announces at the same time.
 func unheardOf() string { return fmt.Sprintf("found%d", rand.Uint32()) }
+
+// awaitAnswers waits until machines answer under a name, one with each of these addresses first.
+func awaitAnswers(t *testing.T, iface, name string, addresses ...string) {
+	t.Helper()
+	search, err := discovery.NewSearch(discovery.SearchConfig{Interface: iface, Every: 100 * time.Millisecond})
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	missing := slices.Clone(addresses)
+	for found, err := range search.Results(ctx) {
+		require.NoError(t, err)
+		if found.Name == name {
+			missing = slices.DeleteFunc(missing, func(address string) bool { return address == found.Addresses[0] })
+		}
+		if len(missing) == 0 {
+			return
+		}
+	}
+	require.Empty(t, missing, "nobody answers so")
+}
 
 func TestServerIsFound(t *testing.T) {
 	iface, name := lantest.Loopback(t), unheardOf()
@@ -54,6 +76,7 @@ func TestServerIsFoundByName(t *testing.T) {
 
 	dir := machineDir(t, name)
 	s := serveIn(t, dir, name, "-interface", iface, "-accept", "micro02", "-want", "micro02")
+	awaitAnswers(t, iface, name, "127.0.0.1:1", s.address)
 	find := func(args ...string) *terminaltest.Program {
 		args = append([]string{"-dir", machineDir(t, "micro02"), "-name", "micro02", "-interface", iface, "-find", name, "-json",
 			"-passphrase-file", writeFile(t, s.passphrase)}, args...)
