@@ -248,7 +248,7 @@ func TestRotationWaitsForWhoCameByInvitation(t *testing.T) {
 	require.Equal(t, "approved", reply["state"])
 	rotated := make(chan error, 1)
 	go func() { rotated <- first.svc.Rotate(t.Context()) }()
-	require.Eventually(t, func() bool { return first.store.Rotation() == certstore.RotationAnnounced }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return first.store.Rotation() == certstore.RotationAnnounced }, time.Minute, time.Millisecond)
 	_, err := first.svc.Invite(t.Context(), trust.InviteConfig{Name: "micro03"})
 	require.ErrorIs(t, err, trust.ErrRotating)
 	require.Equal(t, "joined", j.call(j.doneMessage(second, reply))["state"], "under the certificate that it saw")

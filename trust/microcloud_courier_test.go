@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -228,26 +229,33 @@ func TestMicroCloudJoinerThatHangs(t *testing.T) {
 	require.ErrorIs(t, <-hung, session.ErrAdmission)
 }
 
-// TestMicroCloudJoinerLeavesBeforeItIsAdmitted: who stops while it is called is not admitted, and nothing waits for it.
+// TestMicroCloudJoinerLeavesBeforeItIsAdmitted: who stops while it is called is not admitted, and nothing waits for it. Its time is not
+// real, for nobody is called for long.
 func TestMicroCloudJoinerLeavesBeforeItIsAdmitted(t *testing.T) {
-	first, s, _ := olderFounder(t, older(), session.Config{})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	j := newOlderJoiner(t, "micro02")
-	j.addr = ln.Addr().String()
-	require.Equal(t, http.StatusOK, j.join(first).status)
-	approved := make(chan error, 1)
-	go func() { approved <- s.Approve(t.Context(), s.Joiners()[0].ID) }()
-	called, err := ln.Accept()
-	require.NoError(t, err)
-	defer called.Close()
-	require.Equal(t, http.StatusOK, j.stop(first, "changed my mind").status)
-	_ = first.svc.Drain(t.Context()) // nobody serves it any more
-	_ = tls.Server(called, &tls.Config{Certificates: []tls.Certificate{j.id.TLSCertificate()}}).Handshake()
-	require.ErrorIs(t, <-approved, session.ErrAborted)
-	require.Equal(t, map[string]session.State{"micro02": session.StateFailed}, states(s))
-	require.Equal(t, 1, first.store.Snapshot().Len())
+	olderKey() // once in the process, and in real time
+	synctest.Test(t, func(t *testing.T) {
+		afterwards(t)
+		n := newMemoryNet()
+		first := light(t, "micro01", certstore.NewMemoryBackend()).serveOn(n.listen(), older(), nil)
+		first.store.DialWith(n.dial)
+		require.NoError(t, first.store.Bootstrap(t.Context(), first.addr))
+		s := first.openAsking(session.Config{})
+		openOlder(t, first, s)
+		ln, j := n.listen(), newOlderJoinerOn(t, "micro02", n.listen(), n.dial)
+		j.addr = ln.Addr().String()
+		require.Equal(t, http.StatusOK, j.join(first).status)
+		approved := make(chan error, 1)
+		go func() { approved <- s.Approve(t.Context(), s.Joiners()[0].ID) }()
+		called, err := ln.Accept()
+		require.NoError(t, err)
+		defer called.Close()
+		require.Equal(t, http.StatusOK, j.stop(first, "changed my mind").status)
+		require.NoError(t, first.svc.Drain(t.Context()), "nobody serves it any more")
+		_ = tls.Server(called, &tls.Config{Certificates: []tls.Certificate{j.id.TLSCertificate()}}).Handshake()
+		require.ErrorIs(t, <-approved, session.ErrAborted)
+		require.Equal(t, map[string]session.State{"micro02": session.StateFailed}, states(s))
+		require.Equal(t, 1, first.store.Snapshot().Len())
+	})
 }
 
 // TestMicroCloudJoinerThatIsBusyForEver is given up with the session.
