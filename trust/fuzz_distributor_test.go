@@ -284,7 +284,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte{1, 63, 0, 0, 3, 0, 1, 0, 9, 3, 0, 1, 5, 1, 2, 3, 0, 0, 255, 255, 0, 2, 0, 1, 2, 1, 1})
 	f.Add([]byte{1, 7, 1, 0, 0, 255, 0, 0, 0, 0, 255, 0, 1, 1, 0, 0, 0, 255, 255, 0, 0, 0, 200, 255, 0, 0, 2, 0, 1, 1, 62, 2, 1, 0})
 	f.Add([]byte{1, 3, 0, 0, 1, 0, 2, 1, 0, 255, 0, 0, 0, 128, 255, 1, 0, 0, 128, 255, 0, 1, 2, 2, 0, 1})
-	f.Add([]byte{1, 7, 0, 0, 0, 0, 2, 2, 0, 0, 0, 10, 3, 2, 3, 0, 2, 0, 1, 2, 1, 0, 0, 0, 30, 4, 1, 0, 2, 2, 2}) // of members, to the few others
+	f.Add([]byte{1, 7, 0, 0, 0, 0, 2, 2, 0, 0, 0, 10, 3, 2, 3, 0, 2, 0, 1, 2, 1, 0, 0, 0, 30, 4, 1, 0, 2, 2, 2})                                                                  // of members, to the few others
 	f.Add([]byte{1, 5, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 255, 0, 3, 0, 0, 0, 0, 255, 1, 1, 3, 0, 0, 0, 255, 0, 4, 0, 2, 0, 1, 0, 0, 0, 255, 1, 1, 3, 0, 0, 0, 255, 0, 4, 0, 2, 0, 1}) // more than a journal keeps
 	store, none := fuzzStore(f, fuzzIdentity(f, "micro01")), fuzzStore(f, fuzzIdentity(f, "micro01"))
 	f.Cleanup(func() { store.Close(); none.Close() })
