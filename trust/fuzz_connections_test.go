@@ -27,6 +27,7 @@ func FuzzConnections(f *testing.F) {
 	f.Add([]byte{2, 0, 0, 3, 0, 6, 0, 9, 0, 0, 1, 12, 0, 3, 2, 6, 2, 9, 2, 0, 0})
 	f.Add([]byte{1, 1, 0, 1, 1, 4, 0, 4, 1, 7, 1, 1, 0, 2, 0, 5, 0, 8, 3, 2, 3})
 	f.Add([]byte{3, 0, 1, 3, 0, 3, 1, 6, 0, 6, 1, 9, 0, 9, 1, 3, 0, 12, 0, 12, 1, 15, 1})
+	f.Add([]byte{1, 0, 0, 3, 0, 0, 1, 3, 1, 6, 0, 0, 1, 3, 2, 9, 0, 6, 1, 9, 1, 12, 0}) // two rest, and a third comes
 	states := []http.ConnState{http.StateActive, http.StateIdle, http.StateClosed, http.StateHijacked}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p := &tape{data[:min(len(data), 400)]}
