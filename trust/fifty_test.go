@@ -18,8 +18,6 @@ import (
 func TestFiftyWithAThirdDead(t *testing.T) {
 	const all, dead = 50, 17
 	quiet := trust.Config{Sync: 5 * time.Second, Logger: slog.New(slog.DiscardHandler)}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
 	machines := make([]*machine, all)
 	for i := range machines {
 		machines[i] = newMachine(t, "micro"+string(rune('a'+i/26))+string(rune('a'+i%26))).serve(quiet)
@@ -34,6 +32,8 @@ func TestFiftyWithAThirdDead(t *testing.T) {
 	}
 	remover, removed := alive[0], alive[len(alive)-1]
 	key := removed.store.Identity().KeyID()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // from here on: fifty machines take their time to be made
+	defer cancel()
 	started := time.Now()
 	_, err := remover.store.Remove(t.Context(), certstore.RemoveRequest{Key: key, Keep: certstore.KeepKnown})
 	require.NoError(t, err)
