@@ -158,6 +158,7 @@ func half(t *testing.T, timeout string) (*lantest.LAN, machine, *process, *proce
 // TestNetworkBreaksAndHeals: the server's person approves while the network is broken, for so short that connections outlast it, or so
 // long that the joiner has given them up. The join goes on when it heals.
 func TestNetworkBreaksAndHeals(t *testing.T) {
+	t.Parallel()
 	for _, seconds := range []int{5, 45} {
 		t.Run(fmt.Sprintf("%d s", seconds), func(t *testing.T) {
 			t.Parallel()
@@ -179,6 +180,7 @@ func TestNetworkBreaksAndHeals(t *testing.T) {
 
 // TestNetworkBreaksForGood: both sides end the join by themselves, and say what has become of it.
 func TestNetworkBreaksForGood(t *testing.T) {
+	t.Parallel()
 	for _, approved := range []bool{false, true} {
 		t.Run(fmt.Sprintf("approved=%t", approved), func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	_ "github.com/microtrust/microtrust/examples/internal/client" // so that these tests run again when the other program changes
@@ -21,16 +23,35 @@ import (
 
 // Both programs as processes, with pipes and signals, as a script would use them.
 
-// programs builds both and returns the directory where they are.
+// built is the directory where they are, for all tests.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	os.RemoveAll(built.dir)
+	os.Exit(code)
+}
+
+// programs builds both, the first time, and returns the directory where they are.
 func programs(t *testing.T) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("needs a POSIX shell and signals")
 	}
-	dir := t.TempDir()
-	built, err := exec.Command("go", "build", "-o", dir, ".", "../joinclient").CombinedOutput()
-	require.NoError(t, err, string(built))
-	return dir
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "programs"); built.err != nil {
+			return
+		}
+		if said, err := exec.Command("go", "build", "-o", built.dir, ".", "../joinclient").CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("%w: %s", err, said)
+		}
+	})
+	require.NoError(t, built.err)
+	return built.dir
 }
 
 func readme(t *testing.T) string {
