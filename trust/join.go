@@ -76,7 +76,7 @@ type Result struct {
 	// Members is the store's snapshot: all that is trusted now, this machine included.
 	Members *certstore.Snapshot
 	// SecondSource is the name of the other member from which the set was pulled as well, so that the initiator alone
-	// could not have hidden a removal. Empty when there was none to ask.
+	// could not have hidden a removal. Empty when there was none to ask, or none answered within 3 s.
 	SecondSource string
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth/microcloud"
+	"github.com/microtrust/microtrust/internal/lantest"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
 	"github.com/microtrust/microtrust/internal/redact/redacttest"
 	"github.com/microtrust/microtrust/ratelimit"
@@ -106,8 +107,9 @@ func TestMicroCloudIntentsOfOthers(t *testing.T) {
 		return session.Joiner{}
 	}
 	waits := join(second)
+	nobody := lantest.FreeAddress(t)
 	claim := func(m *machine) olderReply {
-		body := intentOf(t, m.store.Identity(), &olderJoiner{addr: "192.0.2.7"})
+		body := intentOf(t, m.store.Identity(), &olderJoiner{addr: nobody})
 		return olderCall(t, first.addr, nil, http.MethodPost, microcloudwire.JoinPath, olderKey().Sign([]byte(body)), []byte(body))
 	}
 	require.Equal(t, microcloudwire.TextDuplicate, claim(second).text, "it waits by the other protocol")
