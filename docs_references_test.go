@@ -1,6 +1,7 @@
 package microtrust_test
 
 import (
+	"go/ast"
 	"path"
 	"regexp"
 	"slices"
@@ -130,4 +131,27 @@ func TestUnnamedFilesAreFound(t *testing.T) {
 	unnamed, dead := unnamedFiles("a.go and b*.go are two, c.go is none.", []string{"a.go", "b_c.go", "ba.go", "d_a.go"})
 	require.Equal(t, []string{"d_a.go"}, unnamed)
 	require.Equal(t, []string{"c.go"}, dead)
+}
+
+var listedTargets = regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\| [^|]+ \\| (Fuzz[^|]+) \\|$")
+
+// TestEveryFuzzTargetIsListed: docs/testing.md, "Fuzzing" says where everything has its target, each once and none that is not there.
+func TestEveryFuzzTargetIsListed(t *testing.T) {
+	var listed, found []string
+	for _, row := range listedTargets.FindAllStringSubmatch(loadDocuments(t)["docs/testing.md"], -1) {
+		for _, target := range strings.Split(row[2], ", ") {
+			listed = append(listed, row[1]+" "+target)
+		}
+	}
+	for _, p := range loadRepository(t) {
+		for _, f := range p.files {
+			for _, d := range f.syntax.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(fn.Name.Name, "Fuzz") {
+					found = append(found, path.Dir(f.path)+" "+fn.Name.Name)
+				}
+			}
+		}
+	}
+	require.GreaterOrEqual(t, len(found), 72, "fuzz targets")
+	require.ElementsMatch(t, found, listed)
 }
