@@ -172,11 +172,12 @@ func (h *handshake) conclude(o outcome) (first bool) {
 	return first
 }
 
-// replied notes that a reply has gone out, or could not.
-func (h *handshake) replied() {
+// replied notes that the reply of a turn has gone out, or could not; zero is one that was stored. One that was overtaken is without the
+// outcome, which is in that of the newest turn.
+func (h *handshake) replied(turn uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.told == nil {
+	if h.told == nil || turn != 0 && turn != h.turn {
 		return
 	}
 	select {

@@ -51,6 +51,24 @@ func TestTurnsOfAHandshake(t *testing.T) {
 	require.ErrorIs(t, err, errRefuse, "an old one")
 }
 
+// TestOvertakenRepliesTellNothing: a poll that was released by its own repetition goes out without the outcome, and may do so when that one has it
+// already.
+func TestOvertakenRepliesTellNothing(t *testing.T) {
+	h := &handshake{heard: make(chan struct{})}
+	poll := hmacauth.Credentials{Sequence: 1, MAC: hmacauth.MAC{1}}
+	overtaken, _, err := h.accept(poll)
+	require.NoError(t, err)
+	newest, _, err := h.accept(poll)
+	require.NoError(t, err)
+	h.replied(newest)
+	require.False(t, h.beingTold(), "there is no outcome yet")
+	h.conclude(outcome{State: stateEnded})
+	h.replied(overtaken)
+	require.True(t, h.beingTold())
+	h.replied(newest)
+	require.False(t, h.beingTold())
+}
+
 func TestConcludedHandshakesMakeRoom(t *testing.T) {
 	open, err := session.New(session.Config{}, session.Hooks{Admit: func(context.Context, session.Offer, session.Compared) error { return nil }})
 	require.NoError(t, err)

@@ -198,7 +198,7 @@ func (s *Service) serveSigned(x *exchange, answer func(*Service, *exchange) (any
 	if !s.pass(x, signedGates()) {
 		return
 	}
-	defer x.hs.replied()
+	defer x.hs.replied(x.turn)
 	body := x.stored
 	if body == nil {
 		value, err := answer(s, x)
