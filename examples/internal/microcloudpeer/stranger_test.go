@@ -96,7 +96,7 @@ func waitingDaemon(t *testing.T, limits trust.Limits) *daemon {
 	t.Helper()
 	i := openInitiator(t, "micro09", strong, nil)
 	d := serveDaemon(t, trust.Config{Limits: limits, MicroCloud: trust.MicroCloudRoles{Joiner: true}})
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.Background()) // the test's own ends before its cleanup
 	ended := make(chan error, 1)
 	go func() {
 		_, err := d.service.JoinMicroCloud(ctx, i.address, trust.MicroCloudJoinConfig{
