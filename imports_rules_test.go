@@ -35,6 +35,9 @@ var importRules = map[string]importRule{
 
 	"internal/lantest": {denied: []string{"net/http", "crypto/tls"}, kit: true},
 
+	// connections in memory
+	"internal/pipe": {denied: []string{"net/http", "crypto/tls"}, kit: true},
+
 	"internal/mutants": {denied: noNetwork, program: true},
 	"internal/abuse":   {arrows: []string{"trust", "session", "hmacauth", "certstore"}, denied: noDice, program: true},
 
@@ -112,7 +115,7 @@ var importRules = map[string]importRule{
 		denied: noFiles,
 	},
 
-	"trust/trusttest": {arrows: []string{"trust", "session", "invitation", "hmacauth", "certstore"}, kit: true},
+	"trust/trusttest": {arrows: []string{"trust", "session", "invitation", "hmacauth", "certstore", "internal/pipe"}, kit: true},
 
 	"unattended": {
 		arrows: []string{"trust", "session", "hmacauth", "certstore", "ratelimit", "discovery", "internal/strictyaml", "internal/wire"},
@@ -162,7 +165,7 @@ var exampleModules = []string{
 }
 
 // testPackages are packages of this module that nothing but tests may import.
-var testPackages = []string{"certstore/certstoretest", "examples/internal/terminaltest", "internal/lantest", "internal/redact/redacttest", "trust/trusttest"}
+var testPackages = []string{"certstore/certstoretest", "examples/internal/terminaltest", "internal/lantest", "internal/pipe", "internal/redact/redacttest", "trust/trusttest"}
 
 // deniedEverywhere are packages of the standard library that no code of the module may import.
 var deniedEverywhere = map[string]string{

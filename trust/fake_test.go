@@ -18,6 +18,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/internal/pipe"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
 )
@@ -305,9 +306,12 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
 func (p *pipes) Addr() net.Addr { return p.addr }
 
+// anywhere is where who calls in memory does so from.
+var anywhere = net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.99:1024"))
+
 // dial is for JoinConfig.Dial.
 func (p *pipes) dial() (net.Conn, error) {
-	here, there := net.Pipe()
+	here, there := pipe.New(anywhere, p.addr)
 	select {
 	case p.conns <- there:
 		return here, nil

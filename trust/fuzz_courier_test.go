@@ -20,6 +20,7 @@ import (
 
 	"github.com/microtrust/microtrust/certstore"
 	"github.com/microtrust/microtrust/internal/microcloudwire"
+	"github.com/microtrust/microtrust/internal/pipe"
 	"github.com/microtrust/microtrust/session"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -87,7 +88,7 @@ func (d *doorstep) dial(ctx context.Context, _, address string) (net.Conn, error
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.open++
-	here, there := net.Pipe()
+	here, there := pipe.New(&net.TCPAddr{Port: 1}, &net.TCPAddr{Port: 9443})
 	go func() {
 		d.serve(tls.Server(there, &tls.Config{Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert}))
 		there.Close()

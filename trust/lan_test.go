@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/microtrust/microtrust/internal/pipe"
 	"github.com/microtrust/microtrust/session"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
@@ -53,8 +55,8 @@ func (n *lan) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	if l == nil || down {
 		return nil, refused
 	}
-	here, there := net.Pipe()
 	joiner := net.TCPAddrFromAddrPort(netip.MustParseAddrPort("10.0.0.99:1024"))
+	here, there := pipe.New(joiner, l.addr)
 	select {
 	case l.conns <- &lanConn{Conn: there, lan: n, remote: joiner}:
 		return &lanConn{Conn: here, lan: n, remote: l.addr}, nil
@@ -98,7 +100,7 @@ func (c *lanConn) Write(p []byte) (int, error) {
 		return 0, io.ErrClosedPipe
 	}
 	n, err := c.Conn.Write(p)
-	if errors.Is(err, io.ErrClosedPipe) { // a kernel takes it; that the other side is gone, and why, is for whoever reads
+	if errors.Is(err, syscall.EPIPE) { // a kernel takes it; that the other side is gone, and why, is for whoever reads
 		return len(p), nil
 	}
 	return n, err

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
+
+	"github.com/microtrust/microtrust/internal/pipe"
 )
 
 // memoryNet is a network in memory, for tests in which time is not real. Machines listen on addresses of 10.0.0.0/8, and whoever
@@ -42,7 +44,7 @@ func (n *memoryNet) dial(ctx context.Context, _, address string) (net.Conn, erro
 	if l == nil {
 		return nil, syscall.ECONNREFUSED
 	}
-	here, there := net.Pipe()
+	here, there := pipe.New(anywhere, l.Addr())
 	select {
 	case l.conns <- there:
 		return here, nil

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -261,15 +262,24 @@ func TestEndlessHeader(t *testing.T) {
 		ln := &bladed{newPipes(), &blade{}}
 		first := lightFounder(t, ln, certstore.NewMemoryBackend())
 		first.openAsking(session.Config{})
-		c, _ := bodyConn(t, ln)
-		go io.Copy(io.Discard, c)
+		c, in := bodyConn(t, ln)
+		var answered atomic.Bool
+		go func() {
+			resp, err := http.ReadResponse(in, nil)
+			answered.Store(err == nil && resp.StatusCode == http.StatusRequestHeaderFieldsTooLarge)
+			_, _ = io.Copy(io.Discard, in)
+		}()
 		sent := 0
 		_, err := io.WriteString(c, "POST /microtrust/2/hello HTTP/1.1\r\nX: ")
-		for ; err == nil && sent < 1<<20; sent += 512 {
+		for ; err == nil && !answered.Load() && sent < 1<<20; sent += 512 {
 			_, err = io.WriteString(c, strings.Repeat("x", 512))
+			synctest.Wait() // until that is taken
 		}
-		require.Error(t, err)
+		require.NoError(t, err)
 		require.Less(t, sent, 32<<10)
+		<-time.After(time.Second)
+		_, err = io.WriteString(c, "x")
+		require.Error(t, err, "nobody takes any more")
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/microtrust/microtrust/hmacauth"
+	"github.com/microtrust/microtrust/internal/pipe"
 	"github.com/microtrust/microtrust/trust"
 	"github.com/stretchr/testify/require"
 )
@@ -36,6 +37,9 @@ type answer struct {
 	body   []byte
 }
 
+// anywhere is the address of everybody: the attacker owns the network.
+var anywhere = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}
+
 // tlsOf is the attacker's end of a connection, where he shows a certificate whose key he has.
 func (w *world) tlsOf(name string) *tls.Config {
 	return &tls.Config{
@@ -50,14 +54,14 @@ func (w *world) tlsOf(name string) *tls.Config {
 // dial is how a joiner reaches the attacker, who owns the network.
 func (w *world) dial(r *run) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
-		here, there := net.Pipe()
+		here, there := pipe.New(anywhere, anywhere)
 		if r.direct != nil {
 			go r.direct.serve(there)
 			return here, nil
 		}
 		go func() {
 			defer there.Close()
-			conn := tls.Server(newEager(there), w.tlsOf(r.shown))
+			conn := tls.Server(there, w.tlsOf(r.shown))
 			for in := bufio.NewReader(conn); r.hear(in, conn); {
 			}
 		}()
@@ -105,43 +109,6 @@ func (a *answer) write(conn io.Writer) bool {
 	return reply.Write(conn) == nil
 }
 
-// eager is a connection that takes in what comes before anybody reads it, so that nobody waits who writes.
-type eager struct {
-	net.Conn
-	in   chan []byte
-	rest []byte
-}
-
-func newEager(conn net.Conn) *eager {
-	e := &eager{Conn: conn, in: make(chan []byte, 256)}
-	go func() {
-		defer close(e.in)
-		for {
-			b := make([]byte, 4096)
-			n, err := conn.Read(b)
-			if err != nil {
-				return
-			}
-			e.in <- b[:n]
-		}
-	}()
-	return e
-}
-
-// Read returns what came.
-func (e *eager) Read(b []byte) (int, error) {
-	for len(e.rest) == 0 {
-		more, ok := <-e.in
-		if !ok {
-			return 0, io.EOF
-		}
-		e.rest = more
-	}
-	n := copy(b, e.rest)
-	e.rest = e.rest[n:]
-	return n, nil
-}
-
 // line is a connection of the attacker to an initiator.
 type line struct {
 	conn *tls.Conn
@@ -156,7 +123,7 @@ func (w *world) line(i *initiator, cert string) *line {
 	if l := i.lines[cert]; l != nil {
 		return l
 	}
-	here, there := net.Pipe()
+	here, there := pipe.New(anywhere, anywhere)
 	go i.serve(there)
 	l := &line{conn: tls.Client(here, w.tlsOf(cert)), pipe: here}
 	l.in = bufio.NewReader(l.conn)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/microtrust/microtrust/certstore"
+	"github.com/microtrust/microtrust/internal/pipe"
 )
 
 // Network is what is between machines: an attacker who does what a schedule says. Make it with NewNetwork; close it in the end.
@@ -179,7 +180,7 @@ func (n *Network) Front(from, to, target string) (string, error) {
 // pair returns both ends of a connection between whoever dials and the network.
 func (n *Network) pair(source, to netip.AddrPort) (near, far net.Conn, err error) {
 	if !n.loopback {
-		near, far := newConn(tcpAddr(source), tcpAddr(to))
+		near, far := pipe.New(tcpAddr(source), tcpAddr(to))
 		return near, far, nil
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -220,7 +221,7 @@ func (n *Network) reach(ctx context.Context, to *host, source netip.AddrPort) (n
 	if ln == nil {
 		return nil, syscall.ECONNREFUSED
 	}
-	near, far := newConn(tcpAddr(source), tcpAddr(to.address))
+	near, far := pipe.New(tcpAddr(source), tcpAddr(to.address))
 	select {
 	case ln.accept <- far:
 		return near, nil

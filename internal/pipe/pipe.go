@@ -1,4 +1,4 @@
-package trusttest
+package pipe
 
 import (
 	"io"
@@ -12,10 +12,12 @@ import (
 // maxInFlight is how much one end may write that the other has not read, in bytes.
 const maxInFlight = 1 << 20
 
-// newConn returns both ends of a connection in memory. Unlike that of net.Pipe, a write does not wait for the reader, as it does not
-// in TCP: whoever writes may hold a mutex, for which others in a bubble would wait without letting time pass. What was written at
-// once is not read together with what came behind it.
-func newConn(near, far net.Addr) (*conn, *conn) {
+// New returns both ends of a connection, with their addresses. Unlike that of net.Pipe, a write does not wait for the reader, as it does
+// not in TCP: whoever writes may hold a mutex, for which others in a testing/synctest bubble would wait without letting time pass. So it
+// is with a farewell of TLS, when both ends close at once. What was written at once is not read together with what came behind it.
+//
+// Each end is safe for concurrent use.
+func New(near, far net.Addr) (net.Conn, net.Conn) {
 	there, back := newQueue(), newQueue()
 	return &conn{in: back, out: there, local: near, remote: far}, &conn{in: there, out: back, local: far, remote: near}
 }
