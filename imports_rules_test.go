@@ -179,3 +179,8 @@ var deniedEverywhere = map[string]string{
 	"net/rpc":   "not used",
 	"io/ioutil": "deprecated",
 }
+
+// deniedInTests are packages of the standard library that no test may import either.
+var deniedInTests = map[string]string{
+	"testing/cryptotest": "it replaces what the goroutines of other tests read",
+}

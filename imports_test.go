@@ -82,6 +82,9 @@ func (c *importCheck) one(dir string, rule importRule, f *goFile, name string) {
 		return
 	}
 	if f.test {
+		if reason, ok := deniedInTests[name]; ok {
+			c.find("%s: imports %s: %s", f.path, name, reason)
+		}
 		return
 	}
 	if slices.Contains(rule.denied, name) {
@@ -258,6 +261,7 @@ func TestImportCheckRefuses(t *testing.T) {
 		{"a test's arrow through a room", "a", "x_test.go", own + "c", ""},
 		{"a test's module in a test", "a", "x_test.go", testModules[0] + "/sub", ""},
 		{"a denied package in a test", "a", "x_test.go", "net", ""},
+		{"denied in tests", "a", "x_test.go", "testing/cryptotest", "a/x_test.go: imports testing/cryptotest: " + deniedInTests["testing/cryptotest"]},
 	}
 	for _, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -308,7 +307,6 @@ func FuzzCourier(f *testing.F) {
 	f.Add([]byte{0, 2}, []byte{}, []byte(nil))
 	var people []*certstore.Identity
 	f.Fuzz(func(t *testing.T, script, behaviour, raw []byte) {
-		cryptotest.SetGlobalRandom(t, 1)
 		synctest.Test(t, func(t *testing.T) {
 			if people == nil {
 				people = older(t) // in a bubble, where the time is that of all others
