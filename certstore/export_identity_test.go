@@ -65,6 +65,15 @@ func NotebookOn(d *Disk, name string) *Notebook {
 	return newNotebook(&home{dir: os.TempDir(), disk: d.inPlaceOf}, name)
 }
 
+// Detain has writes of a notebook that is on disk say that they began, and wait.
+func (n *Notebook) Detain(began chan<- struct{}, goOn <-chan struct{}) {
+	n.home = &home{dir: n.home.dir, disk: func(root disk.Directory) disk.Directory {
+		began <- struct{}{}
+		<-goOn
+		return root
+	}}
+}
+
 // inPlaceOf closes the directory whose place the disk takes.
 func (d *Disk) inPlaceOf(root disk.Directory) disk.Directory {
 	_ = root.Close()

@@ -18,17 +18,22 @@ const (
 
 // Notebook is a small file beside the identity, for what a machine has to remember itself and tells nobody, such as the
 // invitations of package trust. Only its owner may read it. An identity that the library does not keep on disk has none: what
-// is written is kept in memory then, by this Notebook. It is safe for one user at a time; a store is open once, so nobody else
-// has the file. See docs/trust-store.md, "Notebooks".
+// is written is kept in memory then, by this Notebook. It is safe for one user at a time; a store is open once, and once it is
+// closed nothing is written any more, so nobody else has the file. See docs/trust-store.md, "Notebooks".
 type Notebook struct {
-	home   *home  // nil: in memory
-	name   string // of the file
+	desk   chan struct{} // of the store; nil: it has none
+	home   *home         // nil: in memory
+	name   string        // of the file
 	memory []byte
 }
 
 // Notebook returns the notebook of that name, a word of letters a to z that the caller chooses once and for all; it panics for
 // another one. Nothing is read or written yet.
-func (s *Store) Notebook(name string) *Notebook { return newNotebook(s.Identity().home, name) }
+func (s *Store) Notebook(name string) *Notebook {
+	n := newNotebook(s.Identity().home, name)
+	n.desk = s.desk
+	return n
+}
 
 func newNotebook(h *home, name string) *Notebook {
 	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") != "" {
@@ -71,10 +76,17 @@ func (n *Notebook) Read() ([]byte, error) {
 }
 
 // Write replaces everything that was written before. It is durable when it returns nil; a crash leaves what was there before or what
-// is new, and never a part. After an error it is either, too. Data is at most 16 MiB, and the caller keeps it.
+// is new, and never a part. After an error it is either, too. Data is at most 16 MiB, and the caller keeps it. Once the store is
+// closed it returns ErrClosed and writes nothing: another process may have the file then.
 func (n *Notebook) Write(data []byte) error {
 	if len(data) > maxNotebook {
 		return fmt.Errorf("certstore: write %s: %d bytes are more than a notebook has room for", n.name, len(data))
+	}
+	if n.desk != nil {
+		if _, open := <-n.desk; !open {
+			return ErrClosed
+		}
+		defer func() { n.desk <- struct{}{} }()
 	}
 	if n.home == nil {
 		n.memory = append([]byte{}, data...)

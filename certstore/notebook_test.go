@@ -2,6 +2,7 @@ package certstore_test
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -91,6 +92,46 @@ func TestNotebookWithoutDirectory(t *testing.T) {
 	data, err := n.Read()
 	require.NoError(t, err)
 	require.Equal(t, "one", string(data))
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, n.Write([]byte("two")), certstore.ErrClosed)
+}
+
+// TestNotebookClosed: a handler that outlives its server may write a notebook after the store was closed, when the next process has
+// the file.
+func TestNotebookClosed(t *testing.T) {
+	dir := t.TempDir()
+	id, err := certstore.LoadOrCreateIdentity(dir, edwards)
+	require.NoError(t, err)
+	s, err := certstore.Open(dir, id)
+	require.NoError(t, err)
+	late, slow := s.Notebook("words"), s.Notebook("words")
+	require.NoError(t, late.Write([]byte("one")))
+
+	began, goOn := make(chan struct{}), make(chan struct{})
+	slow.Detain(began, goOn)
+	written, closed := make(chan error, 1), make(chan error, 1)
+	go func() { written <- slow.Write([]byte("two")) }()
+	<-began
+	go func() {
+		err := s.Close()
+		closed <- errors.Join(err, late.Write([]byte("five")))
+	}()
+	_, err = certstore.Open(dir, id)
+	require.ErrorIs(t, err, certstore.ErrLocked, "while a notebook is being written")
+	close(goOn)
+	require.NoError(t, <-written)
+	require.ErrorIs(t, <-closed, certstore.ErrClosed)
+	require.NoError(t, s.Close())
+
+	next := notebookIn(t, dir)
+	data, err := next.Read()
+	require.NoError(t, err)
+	require.Equal(t, "two", string(data))
+	require.NoError(t, next.Write([]byte("three")))
+	require.ErrorIs(t, late.Write([]byte("four")), certstore.ErrClosed)
+	data, err = next.Read()
+	require.NoError(t, err)
+	require.Equal(t, "three", string(data))
 }
 
 // TestNotebookCrash: whenever power is lost, the notebook holds what was acknowledged last, or what was being written.

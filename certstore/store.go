@@ -18,6 +18,7 @@ type Store struct {
 	backend Backend
 	limits  limits
 	writer  chan struct{} // holds one token; whoever has it may write
+	desk    chan struct{} // holds one token; whoever has it may write a notebook; closed by Close
 	now     func() time.Time
 	keys    atomic.Pointer[keyring]
 	dialer  atomic.Pointer[DialFunc] // nil: a net.Dialer
@@ -86,7 +87,7 @@ func openStore(backend Backend, id *Identity) (*Store, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Store{
-		backend: backend, limits: defaultLimits(), writer: make(chan struct{}, 1), now: time.Now,
+		backend: backend, limits: defaultLimits(), writer: make(chan struct{}, 1), desk: make(chan struct{}, 1), now: time.Now,
 		stop: stop, stopped: ctx.Done(), watcher: make(chan struct{}),
 	}
 	s.keys.Store(keys)
@@ -108,6 +109,7 @@ func openStore(backend Backend, id *Identity) (*Store, error) {
 	s.keys.Store(keys.afterRetirement(st))
 	s.state.Store(st)
 	s.writer <- struct{}{}
+	s.desk <- struct{}{}
 	go s.follow(ctx, others)
 	return s, nil
 }
@@ -129,8 +131,8 @@ func (s *Store) follow(ctx context.Context, others iter.Seq[Batch]) {
 	}
 }
 
-// Close ends every Watch and closes the backend. Snapshots remain valid. It waits for a change under way. Further calls do
-// nothing.
+// Close ends every Watch and closes the backend. Snapshots remain valid. It waits for a change under way, of the store or of a
+// notebook. Further calls do nothing.
 func (s *Store) Close() error {
 	s.stop()
 	<-s.watcher
@@ -140,6 +142,8 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	<-s.desk
+	close(s.desk)
 	return errors.Join(s.backend.Close(), s.release())
 }
 
