@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,12 +31,14 @@ func saying(said []byte) func(context.Context, string, string) (net.Conn, error)
 	}
 }
 
-// understood is what net/http makes of a reply; nil if it is none, or not the final one.
-func understood(said []byte) (status int, body []byte, whole bool) {
-	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(said)), &http.Request{Method: http.MethodPost})
+// understood is what net/http makes of a reply whose header has at most so many bytes; nil if it is none, or not the final one.
+func understood(said []byte, header int64) (status int, body []byte, whole bool) {
+	in := &io.LimitedReader{R: bytes.NewReader(said), N: header}
+	resp, err := http.ReadResponse(bufio.NewReader(in), &http.Request{Method: http.MethodPost})
 	if err != nil || resp.StatusCode < 200 {
 		return 0, nil, false
 	}
+	in.N = int64(len(said))
 	body, err = io.ReadAll(resp.Body)
 	return resp.StatusCode, body, err == nil
 }
@@ -54,9 +57,13 @@ func FuzzRawReplies(f *testing.F) {
 		f.Add([]byte(seed), uint16(0))
 	}
 	f.Add([]byte("HTTP/1.1 200 OK\r\n\r\n"), uint16(300)) // larger than any of them takes
+	for _, n := range []int{8 << 10, 8<<10 + 1} {         // bytes of a header: as many as a stranger may send, and one more
+		most := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: "
+		f.Add([]byte(most+strings.Repeat("x", n-len(most)-4)+"\r\n\r\n{}"), uint16(0))
+	}
 	f.Fuzz(func(t *testing.T, said []byte, kilobytes uint16) {
 		said = append(bytes.Clone(said), make([]byte, int(kilobytes%512)<<10)...)
-		status, body, whole := understood(said)
+		status, body, whole := understood(said, 8<<10)
 		ctx := t.Context()
 
 		d := newDialer("127.0.0.1:1", JoinConfig{Dial: (&net.Dialer{}).DialContext})
@@ -93,6 +100,7 @@ func FuzzRawReplies(f *testing.F) {
 			require.Equal(t, body, older.body)
 		}
 
+		status, body, whole = understood(said, http.DefaultMaxHeaderBytes)
 		m := &http.Transport{DialTLSContext: saying(said), DisableCompression: true}
 		reply, err := post(ctx, m.RoundTrip, "micro02", exchangePath, exchangeRequest{}, maxHelloBody)
 		m.CloseIdleConnections()
