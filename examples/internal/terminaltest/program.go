@@ -18,7 +18,7 @@ type Run func(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 var ErrInterrupted = errors.New("interrupt signal received")
 
 // patience is how long a test waits for something that happens within milliseconds on an idle machine.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // Program is a program that runs in this process. Its methods may be called from the goroutine of the test only.
 type Program struct {
