@@ -2,6 +2,7 @@ package certstoretest
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"time"
 
@@ -28,6 +29,16 @@ func (s *suite) watch(o *opened) *watcher {
 	s.Cleanup(stop)
 	s.must(seq != nil, "Watch returns nil, although the storage is shared")
 	w.loaded = s.load(o)
+	w.collect(seq)
+	return w
+}
+
+// collect ranges over a watch until that ends, or the check does: before the backend is closed and the storage goes.
+func (w *watcher) collect(seq iter.Seq[certstore.Batch]) {
+	w.s.Cleanup(func() {
+		w.stop()
+		w.ends("its context")
+	})
 	go func() {
 		defer close(w.ended)
 		for batch := range seq {
@@ -36,7 +47,6 @@ func (s *suite) watch(o *opened) *watcher {
 			w.mu.Unlock()
 		}
 	}()
-	return w
 }
 
 // seen returns a batch for everything that was loaded or yielded.
@@ -152,14 +162,7 @@ func checkWatchBeforeLoad(s *suite) {
 	s.append(writer, batches[1])
 	w.loaded = s.load(reader)
 	s.append(writer, batches[2])
-	go func() {
-		defer close(w.ended)
-		for batch := range seq {
-			w.mu.Lock()
-			w.yielded = append(w.yielded, batch)
-			w.mu.Unlock()
-		}
-	}()
+	w.collect(seq)
 	s.append(writer, batches[3])
 	w.all(batches...)
 	stop()
