@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/microtrust/microtrust/certstore"
@@ -89,8 +90,10 @@ func newHall(tt *testing.T, first *certstore.Identity, people []*certstore.Ident
 	return h
 }
 
+// close waits for the end, behind which nothing is remembered.
 func (h *hall) close() {
 	h.session.Close(nil)
+	<-h.session.Ended()
 	h.store.Close()
 }
 
@@ -408,20 +411,24 @@ func (h *hall) step(p *tape) {
 // refusal and changes nothing, and so does a late proof; a repetition gets the same bytes; only what was approved is
 // admitted; and every wrong proof counts.
 func FuzzHandshakes(f *testing.F) {
-	first := fuzzIdentity(f, "micro01")
-	people := []*certstore.Identity{fuzzIdentity(f, "micro02"), fuzzIdentity(f, "micro03"), fuzzIdentity(f, "micro04")}
 	f.Add([]byte{0, 0, 3, 0, 0, 0, 12, 0, 3, 0, 7, 0, 9, 0})                                     // a join, and its last request again
 	f.Add([]byte{0, 0, 0, 0, 3, 1, 0, 0, 3, 0, 0, 0, 3, 1, 3, 0, 12, 0, 3, 0, 6, 0, 1, 6, 0, 2}) // two attempts of one joiner
 	f.Add([]byte{0, 0, 0, 0, 3, 0, 0, 0, 3, 1, 0, 0})                                            // the older one proves itself later
 	f.Add([]byte{0, 0, 3, 0, 1, 0, 0, 1, 3, 0, 1, 0, 12, 0, 12, 1, 3, 1, 14, 1, 0, 3, 1})        // two who claim one name
 	f.Add([]byte{2, 0, 3, 0, 2, 1, 3, 0, 0, 2, 3, 0, 0, 0, 10, 0, 0, 5, 10, 0, 3, 10, 0, 4, 1})  // wrong proofs, and attacks on a right one
 	f.Add([]byte{0, 0, 3, 0, 0, 0, 12, 0, 15, 0, 0, 0, 0, 3, 0, 7, 0, 8, 0, 0})                  // the session ends in between
+	var people []*certstore.Identity
 	f.Fuzz(func(tt *testing.T, data []byte) {
-		h := newHall(tt, first, people)
-		defer h.close()
-		for p := (&tape{data[:min(len(data), longestTape)]}); p.more(); {
-			h.step(p)
-			h.check()
-		}
+		synctest.Test(tt, func(tt *testing.T) { // in which a session that is over is not remembered for a minute
+			for _, name := range []string{"micro01", "micro02", "micro03", "micro04"}[len(people):] {
+				people = append(people, fuzzIdentity(tt, name)) // once, at a time that all bubbles have
+			}
+			h := newHall(tt, people[0], people[1:])
+			defer h.close()
+			for p := (&tape{data[:min(len(data), longestTape)]}); p.more(); {
+				h.step(p)
+				h.check()
+			}
+		})
 	})
 }
