@@ -20,6 +20,7 @@ type daemon struct {
 	name    string
 	dir     string
 	address string
+	socket  socket
 	store   *certstore.Store
 	service *trust.Service
 	served  *served // the requests that reached any handler of the daemon
@@ -31,12 +32,27 @@ const drainTime = 2 * time.Second
 
 // newDaemon starts a daemon on a free port. It is in no cluster yet and trusts nobody.
 func newDaemon(parent, name string) (*daemon, error) {
-	d := &daemon{name: name, dir: filepath.Join(parent, name), address: "127.0.0.1:0", served: new(served)}
-	return d, d.start()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{
+		name: name, dir: filepath.Join(parent, name), served: new(served),
+		address: listener.Addr().String(), socket: socket{listener.(*net.TCPListener)},
+	}
+	if err := d.start(); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return d, nil
 }
 
-// start opens the directory and serves; the identity (P-384) is made the first time.
+// start opens the directory and serves, the first time or after a pause; the identity (P-384) is made the first time.
 func (d *daemon) start() error {
+	if d.stop != nil {
+		if err := d.stop(); err != nil {
+			return err
+		}
+	}
 	id, err := certstore.LoadOrCreateIdentity(d.dir, certstore.IdentityConfig{Name: d.name})
 	if err != nil {
 		return err
@@ -59,21 +75,25 @@ func (d *daemon) start() error {
 	if err := d.service.Attach(server); err != nil {
 		return errors.Join(err, d.store.Close())
 	}
-	listener, err := net.Listen("tcp", d.address)
-	if err != nil {
+	if err := d.socket.open(); err != nil {
 		return errors.Join(err, d.store.Close())
 	}
-	d.address = listener.Addr().String()
-	d.stop = d.serve(server, listener)
+	d.stop = d.serve(server, d.socket)
 	return nil
 }
 
 // pause stops the daemon until the next start.
 func (d *daemon) pause() error {
-	err := d.stop()
-	d.stop = func() error { return nil }
+	if err := d.stop(); err != nil {
+		return err
+	}
+	stop, err := d.socket.turnAway()
+	d.stop = stop
 	return err
 }
+
+// end stops the daemon for good.
+func (d *daemon) end() error { return errors.Join(d.stop(), d.socket.TCPListener.Close()) }
 
 // serve starts the server and the service, and returns what stops both and closes the store.
 func (d *daemon) serve(server *http.Server, listener net.Listener) (stop func() error) {

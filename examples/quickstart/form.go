@@ -23,7 +23,7 @@ type cluster struct {
 
 func (c *cluster) stop() {
 	for _, d := range c.daemons {
-		if err := d.stop(); err != nil {
+		if err := d.end(); err != nil {
 			c.screen.show(d.name, "did not stop cleanly: %v", err)
 		}
 	}

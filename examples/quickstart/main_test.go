@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -55,6 +56,24 @@ func TestQuickstart(t *testing.T) {
 	for _, shown := range []string{"passphrase", "fingerprint", "in words", "asks to join", "waiting for approval", "still knows"} {
 		require.Contains(t, stdout, shown)
 	}
+}
+
+// TestPortIsKept: nobody else on this machine is given a daemon's port while that is away, and who calls there is not kept waiting.
+func TestPortIsKept(t *testing.T) {
+	d, err := newDaemon(t.TempDir(), "micro01")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, d.end()) }()
+	require.NoError(t, d.pause())
+	_, err = net.Listen("tcp", d.address)
+	require.Error(t, err)
+	conn, err := net.Dial("tcp", d.address)
+	require.NoError(t, err)
+	_, err = conn.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.NoError(t, conn.Close())
+	require.NoError(t, d.start())
+	_, err = net.Listen("tcp", d.address)
+	require.Error(t, err)
 }
 
 // TestProofsAreCounted: the closing line says what was found, not what should be.
