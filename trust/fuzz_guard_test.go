@@ -52,7 +52,7 @@ func newOlderHall(tt testing.TB, people []*certstore.Identity) *olderHall {
 // open opens a session in which a joiner needs a service.
 func (h *olderHall) open() {
 	var err error
-	h.session, err = h.svc.Open(h.tt.Context(), session.Config{Services: map[string]string{"LXD": "6.9"}})
+	h.session, err = h.svc.Open(h.tt.Context(), session.Config{Services: map[string]string{"LXD": "6.9"}, Timeout: session.MaxTimeout})
 	require.NoError(h.tt, err)
 	h.mc, err = h.svc.OpenMicroCloud(h.session, MicroCloudConfig{Address: "127.0.0.1:1"})
 	require.NoError(h.tt, err)

@@ -46,15 +46,21 @@ func newTarget(f *testing.F) *target {
 		Admission: ratelimit.AdmissionConfig{Source: fast, Block: fast, Total: fast},
 	})
 	require.NoError(f, err)
-	t.session, err = t.svc.Open(f.Context(), session.Config{Timeout: session.MaxTimeout})
-	require.NoError(f, err)
-	offer, err := session.NewOffer(t.joiner.Certificate(), t.intent)
-	require.NoError(f, err)
-	_, err = t.session.Propose(f.Context(), offer)
-	require.NoError(f, err)
-	require.NoError(f, t.session.Approve(f.Context(), offer.ID()))
+	t.open(f.Context(), f)
 	t.handler = t.svc.joinHandler()
 	return t
+}
+
+// open opens a session until ctx ends, or the longest time that there is has passed.
+func (t *target) open(ctx context.Context, tb testing.TB) {
+	var err error
+	t.session, err = t.svc.Open(ctx, session.Config{Timeout: session.MaxTimeout})
+	require.NoError(tb, err)
+	offer, err := session.NewOffer(t.joiner.Certificate(), t.intent)
+	require.NoError(tb, err)
+	_, err = t.session.Propose(ctx, offer)
+	require.NoError(tb, err)
+	require.NoError(tb, t.session.Approve(ctx, offer.ID()))
 }
 
 func fuzzIdentity(f testing.TB, name string) *certstore.Identity {
@@ -162,7 +168,11 @@ func FuzzSignedBodies(f *testing.F) {
 	f.Add(byte(3), []byte(`{"reason":"why"}`), []byte(`{"page":0}`))
 	f.Add(byte(0), []byte(`{"name":"micro02","addresses":["[::1]:1"],"services":{"a":"b"},"attributes":{"c":"d"},"ext":{}}`), []byte(`{}`))
 	endpoints := []string{hmacauth.EndpointJoin, hmacauth.EndpointResult, hmacauth.EndpointDone, hmacauth.EndpointAbort}
+	ctx := f.Context()
 	f.Fuzz(func(tt *testing.T, which byte, body, second []byte) {
+		if !t.session.Open() { // after an hour
+			t.open(ctx, tt)
+		}
 		before := t.store.Snapshot().Len()
 		keys, c := t.converse(tt)
 		endpoint := endpoints[int(which)%len(endpoints)]
