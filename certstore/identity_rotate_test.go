@@ -222,8 +222,10 @@ func rotateAnyhow(tb testing.TB, steps *int) func(*rapid.T) {
 	return func(t *rapid.T) {
 		dir, err := os.MkdirTemp(root, "machine")
 		require.NoError(t, err)
+		defer os.RemoveAll(dir) // also where the draws of a fuzzed sequence come to an end
 		newMachine(t, dir, peer)
 		s := requireSound(t, dir)
+		defer func() { _ = s.Close() }()
 		keys := make(map[certstore.KeyID]string) // every private key that was present once
 		calls := map[string]func(*certstore.Store) error{
 			"rotate": func(s *certstore.Store) error { return s.Rotate(context.Background()) },
@@ -266,6 +268,5 @@ func rotateAnyhow(tb testing.TB, steps *int) func(*rapid.T) {
 			}
 		}
 		require.NoError(t, s.Close())
-		require.NoError(t, os.RemoveAll(dir))
 	}
 }
