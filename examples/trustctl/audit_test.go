@@ -186,7 +186,7 @@ Times are by the clocks of those who made the statements (UTC). They decide noth
 // A clock that is years behind does not put what was done before what made it possible, and strangers stand apart.
 func TestHistoryWithWrongClocks(t *testing.T) {
 	var machines []*machine
-	synctest.Test(t, func(t *testing.T) { // in the year 2000
+	synctest.Test(t, func(*testing.T) { // in the year 2000, with directories that outlast the bubble
 		machines = []*machine{newMachine(t, "micro01"), newMachine(t, "micro02"), newMachine(t, "micro03")}
 	})
 	machines[0].with(t, func(s *certstore.Store) {
