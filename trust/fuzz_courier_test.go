@@ -154,7 +154,7 @@ func (d *doorstep) reply() (said []byte, whole bool) {
 	reply := func(status int, header http.Header, body []byte) []byte {
 		var b bytes.Buffer
 		resp := &http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Header: header, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body))}
-		require.NoError(d.t, resp.Write(&b))
+		assert.NoError(d.t, resp.Write(&b))
 		return b.Bytes()
 	}
 	switch kind := d.pick(10); kind {
