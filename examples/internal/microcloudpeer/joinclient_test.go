@@ -158,7 +158,7 @@ func testFalseConfirmations(t *testing.T, i *initiator, to intent) {
 		header string
 		status int
 	}{
-		{"its own intent, reflected", i, i.received.body, i.received.header, 400},
+		{"its own intent, reflected", i, i.received.Load().body, i.received.Load().header, 400},
 		{"its own intent, signed anew", i, own, i.sign(own), 400},
 		{"from a machine with another certificate than TLS showed", other, otherBody, other.sign(otherBody), 400},
 		{"another joiner's intent, replayed", i, joinerBody, joiner.sign(joinerBody), 400},

@@ -51,7 +51,7 @@ func TestJoinserver(t *testing.T) {
 	})
 	t.Run("its own intent is refused", func(t *testing.T) {
 		var answered *refusal
-		require.ErrorAs(t, j.offerWith(within(t), at.address, j.received.body, j.received.header), &answered)
+		require.ErrorAs(t, j.offerWith(within(t), at.address, j.received.Load().body, j.received.Load().header), &answered)
 		require.Equal(t, http.StatusBadRequest, answered.status)
 	})
 	t.Run("who is denied hears why", func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // initiator is a peer that opened a session.
@@ -20,7 +21,7 @@ type initiator struct {
 	// reply is called before a new intent is answered, if it is set; false loses the answer.
 	reply func(intent) bool
 
-	received signed // the newest intent, byte for byte
+	received atomic.Pointer[signed] // the newest intent, byte for byte
 
 	mu         sync.Mutex
 	open       bool
@@ -72,8 +73,8 @@ func (i *initiator) join(w http.ResponseWriter, r *http.Request) {
 		refuse(w, refusef(http.StatusBadRequest, "No active session"))
 		return
 	}
-	i.received = signed{body, r.Header.Get("Authorization")} // before intents tells of it
-	if err := checkHeader(i.passphrase, i.received.header, body); err != nil {
+	i.received.Store(&signed{body, r.Header.Get("Authorization")}) // before intents tells of it
+	if err := checkHeader(i.passphrase, r.Header.Get("Authorization"), body); err != nil {
 		refuse(w, err)
 		return
 	}

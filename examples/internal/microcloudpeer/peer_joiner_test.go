@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 )
 
 // joiner is a peer that wants to be let in.
@@ -16,7 +17,7 @@ type joiner struct {
 	shown *x509.Certificate // what the initiator's TLS showed
 	ends  chan ending
 
-	received signed // the newest confirmation, byte for byte
+	received atomic.Pointer[signed] // the newest confirmation, byte for byte
 }
 
 // ending is how a joiner's session ended: with the confirming intent, or with an error.
@@ -128,8 +129,8 @@ func (j *joiner) confirmed(r *http.Request) (intent, error) {
 	if err != nil {
 		return intent{}, err
 	}
-	j.received = signed{body, r.Header.Get("Authorization")} // before ends tells of it
-	if err := checkHeader(j.passphrase, j.received.header, body); err != nil {
+	j.received.Store(&signed{body, r.Header.Get("Authorization")}) // before ends tells of it
+	if err := checkHeader(j.passphrase, r.Header.Get("Authorization"), body); err != nil {
 		return intent{}, err
 	}
 	var got intent
