@@ -80,7 +80,7 @@ func openFileBackend(root disk.Directory, lock func() (release func() error, err
 	}, nil
 }
 
-// openTrustFile opens the file, or makes it and its entry in the directory durable.
+// openTrustFile opens the file, or makes it. Its entry in the directory is durable then, also if whoever made it was killed before that.
 func openTrustFile(root disk.Directory) (disk.File, error) {
 	path := filepath.Join(root.Name(), trustFile)
 	info, err := root.Lstat(trustFile) // opening, for instance, a pipe would block: look before
@@ -105,6 +105,9 @@ func openTrustFile(root disk.Directory) (disk.File, error) {
 	opened, err := root.OpenFile(trustFile, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("certstore: open the trust store: %w", err)
+	}
+	if err := root.Sync("."); err != nil {
+		return nil, errors.Join(fmt.Errorf("certstore: open the trust store: %w", err), opened.Close())
 	}
 	return opened, nil
 }
@@ -147,9 +150,12 @@ func (b *fileBackend) Load(ctx context.Context) (Batch, error) {
 }
 
 // mend makes the file size bytes long, with a line feed at the end if that is what it lacks, and durable: of a process that
-// was killed there may be lines that are whole and were not flushed.
+// was killed there may be lines that are whole and were not flushed. Such a line is flushed before its line feed is written, as in write.
 func (b *fileBackend) mend(size int64, lineFeed bool) error {
 	if lineFeed {
+		if err := b.file.Sync(); err != nil {
+			return err
+		}
 		if _, err := b.file.WriteAt([]byte{'\n'}, size-1); err != nil {
 			return err
 		}

@@ -279,6 +279,56 @@ func TestFileBackendCrash(t *testing.T) {
 	require.Greater(t, opened.Load(), cuts.Load())
 }
 
+// TestPowerIsLostAfterAKill: a process is killed at any moment of a change, the next one finds what it left, which may be whole and not
+// flushed, and power is lost then.
+func TestPowerIsLostAfterAKill(t *testing.T) {
+	p := crashPool(t)
+	for stop := range 8 {
+		c := p.crashes(uint64(stop), certstore.Lies{})
+		c.disk = certstore.NewDisk()
+		b, _, err := c.open(c.disk)
+		require.NoError(t, err)
+		require.NoError(t, b.Append(t.Context(), p.batches[0]))
+		before := c.disk.Content("trust.jsonl")
+		c.happens(before, true)
+		c.happens(slices.Concat(before, p.lines[1]), false)
+		c.disk.Stop = stop
+		_ = b.Append(t.Context(), p.batches[1])
+		c.disk.Stop = -1
+		_, _, err = c.open(c.disk)
+		require.NoError(t, err)
+		m := c.disk.Moments()
+		for m.Next() < c.events[0].at {
+			m.Advance()
+		}
+		for ok := true; ok; ok = m.Advance() {
+			for range 64 {
+				require.NoError(t, c.check(m.Crash(0, certstore.Something, c.random), c.allowed(m.Next())), "killed after %d operations", stop)
+			}
+		}
+	}
+}
+
+// TestPowerIsLostAfterAKilledCreation: a process is killed while it makes the file, and what the next one stores there lasts.
+func TestPowerIsLostAfterAKilledCreation(t *testing.T) {
+	p := crashPool(t)
+	for stop := range 5 {
+		c := p.crashes(uint64(stop), certstore.Lies{})
+		c.disk = certstore.NewDisk()
+		c.disk.Stop = stop
+		_, _, _ = c.open(c.disk)
+		c.disk.Stop = -1
+		b, _, err := c.open(c.disk)
+		require.NoError(t, err)
+		require.NoError(t, b.Append(t.Context(), p.batches[0]))
+		c.happens(c.disk.Content("trust.jsonl"), true)
+		m := c.disk.Moments()
+		for m.Advance() {
+		}
+		require.NoError(t, c.check(m.Crash(0, certstore.Nothing, c.random), c.allowed(m.Next())), "killed after %d operations", stop)
+	}
+}
+
 // TestFileBackendCrashBites: a backend that leaves out one of its precautions does not pass.
 func TestFileBackendCrashBites(t *testing.T) {
 	rows := map[string]certstore.Lies{

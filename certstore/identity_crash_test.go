@@ -48,3 +48,27 @@ func identityCrash(t *testing.T, cfg certstore.IdentityConfig, lies certstore.Li
 	require.Greater(t, cuts, 100)
 	return nil
 }
+
+// TestIdentityOfAKilledProcess: a process is killed while it makes an identity, and the one that the next process has is still there
+// after a loss of power.
+func TestIdentityOfAKilledProcess(t *testing.T) {
+	cfg := certstore.IdentityConfig{Name: "micro01", Algorithm: certstore.Ed25519}
+	random := rand.New(rand.NewPCG(1, 2))
+	killed := true
+	for stop := 0; killed; stop++ {
+		disk := certstore.NewDisk()
+		disk.Stop = stop
+		_, err := certstore.LoadOrCreateIdentityOn(disk, cfg)
+		killed = err != nil
+		disk.Stop = -1
+		made, err := certstore.LoadOrCreateIdentityOn(disk, cfg)
+		require.NoError(t, err)
+		m := disk.Moments()
+		for m.Advance() {
+		}
+		id, err := certstore.LoadOrCreateIdentityOn(m.Crash(0, certstore.Nothing, random), cfg)
+		require.NoError(t, err)
+		require.Equal(t, made.KeyID(), id.KeyID(), "killed after %d operations", stop)
+		require.Less(t, stop, 100)
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/microtrust/microtrust/internal/disk"
 )
@@ -50,7 +52,19 @@ func loadOrCreate(root disk.Directory, cfg IdentityConfig) (*Identity, error) {
 	if errors.Is(err, ErrNoIdentity) {
 		return createIdentity(root, cfg)
 	}
-	return id, err
+	if err != nil {
+		return nil, err
+	}
+	return id, settle(root)
+}
+
+// settle makes durable what a process may have left that was killed before it did. Where nothing can be written, nothing is left.
+func settle(root disk.Directory) error {
+	err := root.Sync(".")
+	if err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return nil
+	}
+	return fmt.Errorf("certstore: open identity: %w", err)
 }
 
 // named returns the identity under the name that the caller wants it to have, which its certificate must bear.
@@ -74,7 +88,7 @@ func createIdentity(root disk.Directory, cfg IdentityConfig) (*Identity, error) 
 	if err := writeIdentity(root, temp, identityDir, id, key, cfg.Protection); err != nil {
 		_ = destroy(root, temp)
 		if other, errLoad := loadIdentity(root, identityDir, cfg.Protection); errLoad == nil {
-			return other, nil
+			return other, settle(root)
 		}
 		return nil, fmt.Errorf("certstore: create identity in %s: %w", root.Name(), err)
 	}

@@ -112,3 +112,52 @@ func resumeRotation(t *testing.T, disk *certstore.Disk, dir string, stored []cer
 	require.NoError(t, s.Close())
 	require.Equal(t, "identity", strings.Join(disk.Names(), " "))
 }
+
+// TestPowerIsLostAfterAKilledRotation: a process is killed anywhere in a rotation, the next one goes on with it by a step or two, and
+// power is lost then.
+func TestPowerIsLostAfterAKilledRotation(t *testing.T) {
+	for steps := 1; steps <= 2; steps++ {
+		killed := true
+		for stop := 0; killed; stop++ {
+			killed = powerLostAfterKill(t, stop, steps)
+			require.Less(t, stop, 100)
+		}
+	}
+}
+
+// powerLostAfterKill kills a rotation after so many operations on the disk, lets the next process take so many steps, and has power fail.
+func powerLostAfterKill(t *testing.T, operations, steps int) (killed bool) {
+	random, dir, disk := rand.New(rand.NewPCG(1, 2)), t.TempDir(), certstore.NewDisk()
+	_, err := certstore.LoadOrCreateIdentityOn(disk, edwards)
+	require.NoError(t, err)
+	first, err := certstore.LoadIdentityOn(disk, dir)
+	require.NoError(t, err)
+	stored := &timedBackend{Backend: certstore.NewMemoryBackend(), disk: disk}
+	s, err := certstore.OpenBackend(stored, first)
+	require.NoError(t, err)
+	require.NoError(t, s.Bootstrap(t.Context(), "10.0.0.1:9443"))
+	disk.Stop = operations
+	killed = rotateAll(s) != nil
+	require.NoError(t, s.Close())
+	disk.Stop = -1
+
+	id, err := certstore.LoadIdentityOn(disk, dir)
+	require.NoError(t, err)
+	next := &timedBackend{Backend: certstore.NewMemoryBackend(), disk: disk}
+	for _, batch := range stored.batches {
+		require.NoError(t, next.Append(t.Context(), batch))
+	}
+	s, err = certstore.OpenBackend(next, id)
+	require.NoError(t, err)
+	for _, step := range []func(context.Context) error{s.Rotate, s.SwitchIdentity}[:steps] {
+		if !s.Snapshot().Gone(first.KeyID()) && s.Rotation() != certstore.RotationSwitched {
+			require.NoError(t, step(t.Context()), "killed after %d operations", operations)
+		}
+	}
+	require.NoError(t, s.Close())
+	m := disk.Moments()
+	for m.Advance() {
+	}
+	resumeRotation(t, m.Crash(0, certstore.Nothing, random), dir, next.batches, first.KeyID())
+	return killed
+}
