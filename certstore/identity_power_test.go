@@ -38,6 +38,18 @@ func (b *timedBackend) storedAt(next int) (possible [][]certstore.Batch) {
 	return possible
 }
 
+// foundOn founds a cluster with the identity on a disk.
+func foundOn(t *testing.T, disk *certstore.Disk, dir string) (*certstore.Identity, *timedBackend, *certstore.Store) {
+	t.Helper()
+	id, err := certstore.LoadIdentityOn(disk, dir)
+	require.NoError(t, err)
+	backend := &timedBackend{Backend: certstore.NewMemoryBackend(), disk: disk}
+	s, err := certstore.OpenBackend(backend, id)
+	require.NoError(t, err)
+	require.NoError(t, s.Bootstrap(t.Context(), "10.0.0.1:9443"))
+	return id, backend, s
+}
+
 // TestRotationSurvivesLossOfPower rotates on a disk that keeps what was flushed and, of the rest, all, nothing or some, and
 // lets power fail at every operation.
 func TestRotationSurvivesLossOfPower(t *testing.T) {
@@ -47,12 +59,7 @@ func TestRotationSurvivesLossOfPower(t *testing.T) {
 	require.NoError(t, err)
 	created, key := disk.Len(), disk.KeyFile()
 	require.True(t, disk.Holds(key))
-	id, err := certstore.LoadIdentityOn(disk, dir)
-	require.NoError(t, err)
-	backend := &timedBackend{Backend: certstore.NewMemoryBackend(), disk: disk}
-	s, err := certstore.OpenBackend(backend, id)
-	require.NoError(t, err)
-	require.NoError(t, s.Bootstrap(t.Context(), "10.0.0.1:9443"))
+	id, backend, s := foundOn(t, disk, dir)
 	begun := len(backend.at)
 	require.NoError(t, rotateAll(s))
 	require.NoError(t, s.Close())
@@ -130,12 +137,7 @@ func powerLostAfterKill(t *testing.T, operations, steps int) (killed bool) {
 	random, dir, disk := rand.New(rand.NewPCG(1, 2)), t.TempDir(), certstore.NewDisk()
 	_, err := certstore.LoadOrCreateIdentityOn(disk, edwards)
 	require.NoError(t, err)
-	first, err := certstore.LoadIdentityOn(disk, dir)
-	require.NoError(t, err)
-	stored := &timedBackend{Backend: certstore.NewMemoryBackend(), disk: disk}
-	s, err := certstore.OpenBackend(stored, first)
-	require.NoError(t, err)
-	require.NoError(t, s.Bootstrap(t.Context(), "10.0.0.1:9443"))
+	first, stored, s := foundOn(t, disk, dir)
 	disk.Stop = operations
 	killed = rotateAll(s) != nil
 	require.NoError(t, s.Close())
